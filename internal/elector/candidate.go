@@ -1,0 +1,330 @@
+package elector
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// holdBack is how long candidates that are not the heir leave the lock to it.
+// It is many times what a watch event and a write take.
+const holdBack = 50 * time.Millisecond
+
+// futilePause is the first pause after a conflict that no change explains.
+const futilePause = 2 * time.Millisecond
+
+// candidate is one campaign, run by one goroutine. It sends nothing while it
+// waits, but at most one claim of the place of heir for each holder.
+type candidate struct {
+	*Elector
+	timer                        Timer
+	acquiring, reading, claiming chan answer
+
+	// unsettled: a write or a read ended without a result that can be relied
+	// upon; the lock is read before anything else is tried, not before
+	// `retry` (candidate's clock).
+	unsettled bool
+	retry     time.Duration
+	// futile counts the conflicts in a row that no change explained.
+	futile int
+	tried  uint64
+	// turn is the sighting that `yield` and `claimAt` were drawn for.
+	turn    uint64
+	yield   time.Duration
+	claimAt time.Duration
+	// seen is the holder that was last logged.
+	seen    string
+	seenAny bool
+	reason  string
+}
+
+// Campaign stands by until this Elector holds the lock, and returns the term.
+// When ctx ends first, it returns ctx's cause, after what was under way is
+// settled: an acquire whose outcome is open is read and, if it was ours,
+// released; that may take as long as RenewDeadline.
+func (e *Elector) Campaign(ctx context.Context) (*Term, error) {
+	asking, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	c := &candidate{Elector: e, timer: e.CandidateClock.NewTimer()}
+	defer c.timer.Stop()
+	for {
+		c.timer.Reset(c.step(asking))
+		select {
+		case <-ctx.Done():
+			c.leave(asking)
+			return nil, context.Cause(ctx)
+		case <-c.sight.stirred:
+		case <-c.timer.C():
+		case a := <-c.acquiring:
+			c.acquiring = nil
+			if term := c.acquired(a); term != nil {
+				return term, nil
+			}
+		case a := <-c.reading:
+			c.reading = nil
+			c.settled(a)
+		case a := <-c.claiming:
+			c.claiming = nil
+			c.claimed(a)
+		}
+	}
+}
+
+// step does what is due and returns when to come again.
+func (c *candidate) step(ctx context.Context) (wake time.Duration) {
+	now := c.CandidateClock.Now()
+	s := c.sight.look()
+	if s.seq == 0 || c.acquiring != nil || c.reading != nil {
+		return never
+	}
+	c.tellHolder(s)
+	if c.unsettled {
+		if now < c.retry {
+			return c.retry
+		}
+		c.reading = background(func() answer { return c.read(ctx, c.HolderClock.Now()+c.RenewDeadline) })
+		return never
+	}
+	if s.seq != c.turn {
+		c.turn = s.seq
+		c.yield = c.drawYield(s)
+		c.claimAt = now + c.RetryPeriod/10 + time.Duration(c.Jitter()*float64(c.RetryPeriod))
+	}
+
+	wake = c.followWatch(s, now)
+	opens, reason, sure := c.opens(s)
+	if !sure {
+		opens += c.yield
+	}
+	if opens = max(opens, c.retry); now >= opens {
+		c.reason = reason
+		c.acquire(ctx, s)
+		return never
+	}
+	wake = min(wake, opens)
+
+	if c.mayClaim(s) {
+		if now >= c.claimAt {
+			c.claim(ctx, s)
+		} else {
+			wake = min(wake, c.claimAt)
+		}
+	}
+	return wake
+}
+
+// opens tells from when on the lock may be taken, and why. sure: the lock is
+// this candidate's alone to take, so nobody needs to be let first.
+func (c *candidate) opens(s sighting) (at time.Duration, reason string, sure bool) {
+	holder := s.obs.Record.HolderIdentity
+	switch {
+	case c.mine(s.obs):
+		return 0, "an earlier acquire of this process went through", true
+	case s.released():
+		return 0, "released", s.heir() == c.Identity
+	case holder == "" && s.held == 0:
+		return 0, "never held", true
+	case holder == "":
+		return s.changed + s.held, fmt.Sprintf("no holder for %v", s.held), false
+	}
+	if g := s.gate(); holder == c.Identity && g != nil && c.Instance.succeeds(*g) {
+		return 0, "the former container of this pod held it", true
+	}
+	lease := c.sight.duration(s.obs.Record)
+	return s.changed + lease, fmt.Sprintf("not renewed by %s for %v", holder, lease), s.heir() == c.Identity
+}
+
+// drawYield is how long everybody but the heir holds back.
+func (c *candidate) drawYield(s sighting) time.Duration {
+	jitter := c.Jitter()
+	if heir := s.heir(); heir != "" && heir != c.Identity {
+		return holdBack + time.Duration(jitter*float64(holdBack))
+	}
+	return time.Duration(jitter * float64(holdBack/5))
+}
+
+// mine reports whether the record was written by this very process.
+func (e *Elector) mine(obs Observation) bool {
+	i := markOf(obs.Record.Instance, obs.Record).Instance
+	return obs.Record.HolderIdentity == e.Identity && i != nil && i.Process == e.Instance.Process
+}
+
+func (c *candidate) acquire(ctx context.Context, s sighting) {
+	was := s.obs.Record
+	at := time.Now()
+	to := Record{
+		HolderIdentity:   c.Identity,
+		LeaseDuration:    storedDuration(c.LeaseDuration),
+		AcquireTime:      at,
+		RenewTime:        at,
+		LeaseTransitions: was.LeaseTransitions,
+	}
+	switch {
+	case was.HolderIdentity == c.Identity:
+		to.AcquireTime = was.AcquireTime
+	case s.obs.Exists:
+		to.LeaseTransitions++
+	}
+	to.Instance = mark{Holder: to.HolderIdentity, Transitions: to.LeaseTransitions, Instance: &c.Instance}.String()
+	c.tried = s.obs.Revision
+	c.acquiring = background(func() answer {
+		return c.write(ctx, "acquire", c.HolderClock.Now()+c.RenewDeadline, s.obs, to)
+	})
+}
+
+func (c *candidate) acquired(a answer) *Term {
+	switch {
+	case a.err == nil:
+		term := newTerm(c.Elector, a)
+		if term == nil {
+			// Answered too late to lead from; the record is ours to write again.
+			return nil
+		}
+		c.Logger.Info("elected", "reason", c.reason, "token", term.token)
+		return term
+	case errors.Is(a.err, ErrConflict):
+		c.unsettled, c.retry = true, 0
+	default:
+		c.fail("acquire", a.err)
+	}
+	return nil
+}
+
+// settled takes the answer to a read.
+func (c *candidate) settled(a answer) {
+	if a.err != nil {
+		c.fail("read", a.err)
+		return
+	}
+	c.unsettled = false
+	if c.sight.look().obs.Revision != c.tried {
+		c.futile = 0
+		return
+	}
+	// A lock that is open by its record and yet not to be had: a file whose
+	// last holder's descendants still live, say. Soon again, then less often.
+	c.retry = c.CandidateClock.Now() + min(c.RetryPeriod, futilePause<<min(c.futile, 16))
+	c.futile++
+}
+
+func (c *candidate) fail(operation string, err error) {
+	next := c.pauseAfter(err)
+	c.unsettled, c.retry = true, c.CandidateClock.Now()+next
+	c.Logger.Warn("no answer to rely on", "operation", operation, "next", next, "err", err)
+}
+
+// mayClaim: the place of heir is free, under a holder that honours it.
+func (c *candidate) mayClaim(s sighting) bool {
+	return c.claiming == nil && s.gate() != nil && s.heir() == "" &&
+		s.obs.Record.HolderIdentity != c.Identity
+}
+
+func (c *candidate) claim(ctx context.Context, s sighting) {
+	to := s.obs.Record
+	to.Heir = mark{Holder: to.HolderIdentity, Transitions: to.LeaseTransitions, Heir: c.Identity}.String()
+	c.claiming = background(func() answer {
+		return c.write(ctx, "claim", c.HolderClock.Now()+c.RetryPeriod, s.obs, to)
+	})
+}
+
+func (c *candidate) claimed(a answer) {
+	if a.err != nil {
+		// A hint, not worth a log line: somebody was faster, or the API is slow.
+		c.claimAt = c.CandidateClock.Now() + c.RetryPeriod
+		return
+	}
+	c.Logger.Info("next in line", "holder", a.obs.Record.HolderIdentity)
+}
+
+// followWatch asks for a new watch if the present one did not show what a read
+// has shown a while ago.
+func (c *candidate) followWatch(s sighting, now time.Duration) (wake time.Duration) {
+	if s.watched == 0 || s.watched >= s.obs.Revision {
+		return never
+	}
+	if late := s.noted + c.RetryPeriod; now < late {
+		return late
+	}
+	select {
+	case c.rewatch <- struct{}{}:
+	default:
+	}
+	return now + c.RetryPeriod
+}
+
+// tellHolder logs each change of holder once.
+func (c *candidate) tellHolder(s sighting) {
+	holder := s.obs.Record.HolderIdentity
+	if c.seenAny && holder == c.seen {
+		return
+	}
+	c.seen, c.seenAny = holder, true
+	if holder != "" {
+		c.Logger.Info("standing by", "holder", holder)
+	}
+}
+
+// leave settles what is under way and gives up what is ours.
+func (c *candidate) leave(ctx context.Context) {
+	until := c.HolderClock.Now() + c.RenewDeadline
+	open := c.unsettled
+	if c.acquiring != nil {
+		a := <-c.acquiring
+		open = a.err != nil
+	}
+	if c.reading != nil {
+		open = (<-c.reading).err != nil
+	}
+	if c.claiming != nil {
+		<-c.claiming
+	}
+	if open {
+		c.read(ctx, until)
+	}
+	s := c.sight.look()
+	switch {
+	case c.mine(s.obs):
+		if err := c.giveUp(ctx, until); err != nil {
+			c.Logger.Warn("release failed, others wait for the end of the lease", "err", err)
+		}
+	case s.heir() == c.Identity:
+		to := s.obs.Record
+		to.Heir = ""
+		if a := c.write(ctx, "claim", c.HolderClock.Now()+c.RetryPeriod, s.obs, to); a.err != nil {
+			c.Logger.Debug("place of heir not given up", "err", a.err)
+		}
+	}
+}
+
+// giveUp releases the lock as long as the record is this process's own. It
+// must be called by whoever has seen that no child is left.
+func (e *Elector) giveUp(ctx context.Context, until time.Duration) error {
+	for {
+		s := e.sight.look()
+		if !e.mine(s.obs) {
+			return nil
+		}
+		at := time.Now()
+		to := Record{
+			LeaseDuration:    time.Second,
+			AcquireTime:      at,
+			RenewTime:        at,
+			LeaseTransitions: s.obs.Record.LeaseTransitions,
+		}
+		if heir := s.heir(); heir != "" && heir != e.Identity {
+			to.Heir = mark{Transitions: to.LeaseTransitions, Heir: heir}.String()
+		}
+		a := e.write(ctx, "release", until, s.obs, to)
+		if a.err == nil {
+			return nil
+		}
+		if !errors.Is(a.err, ErrConflict) {
+			e.pause(ctx, e.pauseAfter(a.err))
+		}
+		if ctx.Err() != nil || e.HolderClock.Now() >= until {
+			return a.err
+		}
+		e.read(ctx, until)
+	}
+}

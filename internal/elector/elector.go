@@ -1,0 +1,131 @@
+package elector
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+)
+
+// Elector stands for one lock under one identity. Campaign and the Term that it
+// returns take turns: one at a time. Run and Status may be used from any
+// goroutine.
+type Elector struct {
+	Config
+	sight *sight
+	term  atomic.Pointer[Term]
+	// rewatch makes Run open its watch anew.
+	rewatch chan struct{}
+}
+
+// New returns an Elector that has done nothing yet. The error names every
+// mistake in c.
+func New(c Config) (*Elector, error) {
+	if err := c.validate(); err != nil {
+		return nil, fmt.Errorf("elector: %w", err)
+	}
+	c.Logger = c.Logger.With("lock", c.Lock.String())
+	return &Elector{
+		Config:  c,
+		sight:   newSight(c.CandidateClock, c.LeaseDuration),
+		rewatch: make(chan struct{}, 1),
+	}, nil
+}
+
+// pollsPerWatch is how many times the lock is polled before watching it is
+// tried again, where that was forbidden.
+const pollsPerWatch = 30
+
+// Run follows the lock until ctx ends, and returns nil. It must run while
+// Campaign or a Term does.
+func (e *Elector) Run(ctx context.Context) error {
+	told := false
+	for ctx.Err() == nil {
+		err := e.watchOnce(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, ErrForbidden):
+			if !told {
+				e.Logger.Warn("watching is forbidden, polling instead", "every", e.RetryPeriod, "err", err)
+				told = true
+			}
+			for range pollsPerWatch {
+				e.read(ctx, e.HolderClock.Now()+e.RenewDeadline)
+				if !e.pause(ctx, e.RetryPeriod) {
+					return nil
+				}
+			}
+		case err != nil:
+			// Spread: every candidate lost its stream at the same moment.
+			next := e.RetryPeriod/2 + time.Duration(e.Jitter()*float64(e.RetryPeriod))
+			e.sight.failed(true, err)
+			e.Logger.Warn("watch broke", "next", next.Round(time.Millisecond), "err", err)
+			if !e.pause(ctx, next) {
+				return nil
+			}
+		}
+	}
+	return nil
+}
+
+// watchOnce follows the lock until the stream breaks or seems to be dead; nil
+// asks for a new one at once.
+func (e *Elector) watchOnce(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	broken := make(chan error, 1)
+	go func() { broken <- e.Lock.Watch(ctx, e.sight.watch) }()
+	select {
+	case err := <-broken:
+		return err
+	case <-e.rewatch:
+		stop()
+		<-broken
+		return nil
+	}
+}
+
+// Status is what an Elector knows at one moment.
+type Status struct {
+	// Leading is true only while the term lasts, by the clock at the moment of
+	// the call, whatever hangs.
+	Leading bool
+	// HolderIdentity is the holder last seen; empty: none.
+	HolderIdentity string
+	// Token is the fencing token of the present term; zero: not leading.
+	Token uint64
+	// ExpiresIn is what is left of the own lease as others count it; zero: not
+	// leading.
+	ExpiresIn time.Duration
+	// Since is when the holder last seen acquired the lock, by its wall clock.
+	Since time.Time
+	// Transitions is the lock's count of changes of holder.
+	Transitions int
+	// Known is false until the lock was read for the first time.
+	Known bool
+	// Unreadable and Unwritable are the errors of the last read and write,
+	// nil after a success.
+	Unreadable, Unwritable error
+}
+
+// Status is computed at the call. It takes no lock that is held while anything
+// is waited for.
+func (e *Elector) Status() Status {
+	s := e.sight.look()
+	status := Status{
+		HolderIdentity: s.obs.Record.HolderIdentity,
+		Since:          s.obs.Record.AcquireTime,
+		Transitions:    s.obs.Record.LeaseTransitions,
+		Known:          s.seq > 0,
+		Unreadable:     s.unreadable,
+		Unwritable:     s.unwritable,
+	}
+	if t := e.term.Load(); t != nil && t.Valid() {
+		status.Leading = true
+		status.Token = t.token
+		status.ExpiresIn = t.renewed() + e.LeaseDuration - e.HolderClock.Now()
+	}
+	return status
+}

@@ -1,0 +1,134 @@
+package elector
+
+import (
+	"sync"
+	"time"
+)
+
+// sighting is what this process knows of the lock at one moment, from its
+// watch, its reads and the answers to its writes together.
+type sighting struct {
+	// seq counts what has been noted. Zero: nothing is known yet.
+	seq uint64
+	obs Observation
+	// changed is when the last change of the record proper was received, on
+	// the candidate's clock; noted, when anything was.
+	changed, noted time.Duration
+	// held says that a holder was ever seen, and for how long its lease would
+	// have to be waited out.
+	held time.Duration
+	// watched is the last revision that the watch delivered.
+	watched uint64
+	// unreadable and unwritable are why the lock could not be read, or written.
+	unreadable, unwritable error
+}
+
+// sight keeps the present sighting. Anybody may note and look.
+type sight struct {
+	clock Clock
+	// own is the duration for records that have none.
+	own time.Duration
+	// stirred delivers when something was noted; for one listener at a time.
+	stirred chan struct{}
+
+	mu  sync.Mutex
+	now sighting
+}
+
+func newSight(clock Clock, own time.Duration) *sight {
+	return &sight{clock: clock, own: own, stirred: make(chan struct{}, 1)}
+}
+
+func (s *sight) look() sighting {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.now
+}
+
+// watch notes what the watch delivered.
+func (s *sight) watch(obs Observation) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.now.watched = obs.Revision
+	s.now.unreadable = nil
+	if s.now.seq == 0 || obs.Revision > s.now.obs.Revision {
+		s.adopt(obs)
+	}
+}
+
+// wrote notes the answer to a write of ours.
+func (s *sight) wrote(obs Observation) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.now.unreadable, s.now.unwritable = nil, nil
+	if s.now.seq == 0 || obs.Revision > s.now.obs.Revision {
+		s.adopt(obs)
+	}
+}
+
+// read notes the answer to a read that was asked when `before` was the last
+// thing noted. An older revision counts only if nothing came in between: then
+// the lock itself has gone back (a restored etcd).
+func (s *sight) read(obs Observation, before uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.now.unreadable = nil
+	switch last := s.now.obs; {
+	case s.now.seq == before && (obs.Revision != last.Revision || obs.Exists != last.Exists),
+		obs.Revision > last.Revision,
+		s.now.seq == 0:
+		s.adopt(obs)
+	}
+}
+
+func (s *sight) adopt(obs Observation) {
+	at := s.clock.Now()
+	if s.now.seq == 0 || obs.Exists != s.now.obs.Exists || obs.Spec != s.now.obs.Spec {
+		s.now.changed = at
+	}
+	if obs.Record.HolderIdentity != "" {
+		s.now.held = s.duration(obs.Record)
+	}
+	s.now.seq++
+	s.now.obs, s.now.noted = obs, at
+	s.stir()
+}
+
+// duration is how long a record's lease runs for those who only see it.
+func (s *sight) duration(r Record) time.Duration {
+	if r.LeaseDuration > 0 {
+		return r.LeaseDuration
+	}
+	return s.own
+}
+
+func (s *sight) failed(reading bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if reading {
+		s.now.unreadable = err
+	} else {
+		s.now.unwritable = err
+	}
+}
+
+func (s *sight) stir() {
+	select {
+	case s.stirred <- struct{}{}:
+	default:
+	}
+}
+
+// heir is who has the first turn at the end of the present term.
+func (s sighting) heir() string { return markOf(s.obs.Record.Heir, s.obs.Record).Heir }
+
+// gate is the instance that the record names as holder, nil where the holder
+// is nobody or another tool.
+func (s sighting) gate() *Instance { return markOf(s.obs.Record.Instance, s.obs.Record).Instance }
+
+// released reports whether the last holder gave the lock up. A holder that is
+// merely missing did not.
+func (s sighting) released() bool {
+	r := s.obs.Record
+	return s.obs.Exists && r.HolderIdentity == "" && r.LeaseDuration > 0 && r.LeaseDuration <= time.Second
+}

@@ -1,0 +1,55 @@
+package gate
+
+import (
+	"context"
+	"syscall"
+)
+
+// Spawner starts the command, each time anew. Implemented by internal/child.
+type Spawner interface {
+	// Start spawns the command with `extra` ("KEY=value") added to the gate's
+	// own environment.
+	Start(extra []string) (Process, error)
+}
+
+// Process is the command while it runs, with everything it has started.
+type Process interface {
+	PID() int
+	// Exited is closed when the command itself has ended; descendants may
+	// still run.
+	Exited() <-chan struct{}
+	// Status is the command's end as a shell tells it: its exit code, or 128+n
+	// for a death by signal n. Valid once Exited is closed.
+	Status() int
+	// Signal sends a signal to the command alone. A command that has ended is
+	// no error.
+	Signal(syscall.Signal) error
+	// Sweep kills all descendants of the gate and returns nil when it has seen
+	// that none is left. It tries until ctx ends, and returns then why death
+	// is not proven. It may be called more than once.
+	Sweep(ctx context.Context) error
+}
+
+// Readiness tells whether the command can serve. Implemented by internal/probe.
+type Readiness interface {
+	// Watch runs the readiness probe against the command that has just been
+	// started and calls changed for each change, first when the command
+	// becomes ready, until ctx ends. It calls from one goroutine.
+	Watch(ctx context.Context, changed func(ready bool))
+}
+
+// Publisher leads clients to this Pod. Implemented by internal/kube.
+type Publisher interface {
+	// Publish makes this Pod the one destination and puts right what somebody
+	// else changes, until ctx ends. It retries what fails, and leaves the
+	// destination as it is when it returns.
+	Publish(ctx context.Context)
+	// Empty takes the destination away, if it is this Pod.
+	Empty(ctx context.Context) error
+}
+
+// Announcer tells people about a change of leadership, without waiting and
+// without promise. Implemented by internal/kube as Events on the Pod.
+type Announcer interface {
+	Announce(reason, message string)
+}
