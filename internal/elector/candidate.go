@@ -93,6 +93,13 @@ func (c *candidate) step(ctx context.Context) (wake time.Duration) {
 	}
 
 	wake = c.followWatch(s, now)
+	if !s.obs.Exists {
+		if at := max(s.noted+c.yieldAbsent(s), c.retry); now < at {
+			return min(wake, at)
+		}
+		c.create(ctx, s)
+		return never
+	}
 	opens, reason, sure := c.opens(s)
 	if !sure {
 		opens += c.yield
@@ -144,10 +151,31 @@ func (c *candidate) drawYield(s sighting) time.Duration {
 	return time.Duration(jitter * float64(holdBack/5))
 }
 
+// yieldAbsent is how long the creation of a missing lock is left to its last
+// holder, which will make it anew.
+func (c *candidate) yieldAbsent(s sighting) time.Duration {
+	if s.held == 0 {
+		return 0
+	}
+	return holdBack + c.yield
+}
+
 // mine reports whether the record was written by this very process.
 func (e *Elector) mine(obs Observation) bool {
 	i := markOf(obs.Record.Instance, obs.Record).Instance
 	return obs.Record.HolderIdentity == e.Identity && i != nil && i.Process == e.Instance.Process
+}
+
+// create makes the lock, held by nobody. A creation cannot be made conditional
+// on anything but absence, and may arrive late, when the lock has been held by
+// others and deleted again: with a holder in it, it could be taken for an
+// acquisition then. So every record with a holder is an update of one revision,
+// and who saw a holder waits its lease out before that (see opens).
+func (c *candidate) create(ctx context.Context, s sighting) {
+	c.tried = s.obs.Revision
+	c.acquiring = background(func() answer {
+		return c.write(ctx, "create", c.HolderClock.Now()+c.RenewDeadline, s.obs, Record{})
+	})
 }
 
 func (c *candidate) acquire(ctx context.Context, s sighting) {
@@ -160,10 +188,9 @@ func (c *candidate) acquire(ctx context.Context, s sighting) {
 		RenewTime:        at,
 		LeaseTransitions: was.LeaseTransitions,
 	}
-	switch {
-	case was.HolderIdentity == c.Identity:
+	if was.HolderIdentity == c.Identity {
 		to.AcquireTime = was.AcquireTime
-	case s.obs.Exists:
+	} else if s.held > 0 || was.HolderIdentity != "" || s.released() {
 		to.LeaseTransitions++
 	}
 	to.Instance = mark{Holder: to.HolderIdentity, Transitions: to.LeaseTransitions, Instance: &c.Instance}.String()
@@ -175,6 +202,8 @@ func (c *candidate) acquire(ctx context.Context, s sighting) {
 
 func (c *candidate) acquired(a answer) *Term {
 	switch {
+	case a.err == nil && !c.mine(a.obs):
+		// Created; what follows depends on who was seen before.
 	case a.err == nil:
 		term := newTerm(c.Elector, a)
 		if term == nil {

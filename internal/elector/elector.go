@@ -89,15 +89,16 @@ func (e *Elector) watchOnce(ctx context.Context) error {
 
 // Status is what an Elector knows at one moment.
 type Status struct {
-	// Leading is true only while the term lasts, by the clock at the moment of
-	// the call, whatever hangs.
-	Leading bool
+	// Holding is true from the acquisition until the term was released or
+	// abandoned, whether it still lasts or not.
+	Holding bool
 	// HolderIdentity is the holder last seen; empty: none.
 	HolderIdentity string
-	// Token is the fencing token of the present term; zero: not leading.
+	// Token is the fencing token of the present term; zero: not holding.
 	Token uint64
-	// ExpiresIn is what is left of the own lease as others count it; zero: not
-	// leading.
+	// ExpiresIn is what is left of the own lease as others count it, and zero
+	// once the term is over, by the clock at the moment of the call, whatever
+	// hangs: this process leads exactly while it is above zero.
 	ExpiresIn time.Duration
 	// Since is when the holder last seen acquired the lock, by its wall clock.
 	Since time.Time
@@ -122,10 +123,12 @@ func (e *Elector) Status() Status {
 		Unreadable:     s.unreadable,
 		Unwritable:     s.unwritable,
 	}
-	if t := e.term.Load(); t != nil && t.Valid() {
-		status.Leading = true
+	if t := e.term.Load(); t != nil {
+		status.Holding = true
 		status.Token = t.token
-		status.ExpiresIn = t.renewed() + e.LeaseDuration - e.HolderClock.Now()
+		if t.Valid() {
+			status.ExpiresIn = t.renewed() + e.LeaseDuration - e.HolderClock.Now()
+		}
 	}
 	return status
 }

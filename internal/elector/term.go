@@ -181,6 +181,10 @@ func (t *Term) hold() {
 			wake = min(due, deadline)
 		case idle && unsettled:
 			reading = background(func() answer { return e.read(ctx, kill) })
+		case idle && !s.obs.Exists:
+			// Made anew without a holder first, for the reason that
+			// candidate.create gives.
+			writing = background(func() answer { return e.write(ctx, "create", kill, s.obs, Record{}) })
 		case idle:
 			to := t.renewal(s)
 			writing = background(func() answer { return e.write(ctx, "renew", kill, s.obs, to) })
@@ -199,6 +203,8 @@ func (t *Term) hold() {
 		case a := <-writing:
 			writing = nil
 			switch {
+			case a.err == nil && !e.mine(a.obs):
+				due = clock.Now() // created: T0 stands
 			case a.err == nil:
 				t.t0.Store(int64(max(a.sent, t.renewed())))
 				t.spec = a.obs.Spec

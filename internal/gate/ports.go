@@ -53,3 +53,11 @@ type Publisher interface {
 type Announcer interface {
 	Announce(reason, message string)
 }
+
+// Observer is told when the command starts and ends, from the gate's own
+// goroutine; it must not wait for anything. Implemented by internal/app, for
+// probes and metrics.
+type Observer interface {
+	Started(pid int)
+	Ended(status int)
+}

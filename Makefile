@@ -1,0 +1,170 @@
+# What a person does with this repository; `make help` lists it. Go is all that
+# is needed, except for `make image`.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+ARCHES ?= amd64 arm64
+HOST_ARCH := $(shell go env GOHOSTARCH)
+
+# Outside the checkout: what is expensive to build and the same for each of them.
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/k8s-await-election
+
+GATE := bin/linux-$(HOST_ARCH)/k8s-await-election
+
+# The race detector needs a C compiler; Go turns cgo off where there is none.
+RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@echo "Targets:"
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(firstword $(MAKEFILE_LIST)) | while IFS=$$'\t' read -r target text; do \
+		printf '  %-10s %s\n' "$$target" "$$text"; done
+	@echo "Variables:"
+	@echo "  LOCK=lease             demo: share a Lease on a real API server, not a file"
+	@echo "  BENCH_RUNS=10          bench: runs per figure; BENCH_ARGS=… more options"
+	@echo "  ENGINE=docker          image: docker, podman or buildah, if not the first found"
+	@echo "  IMAGE=…  VERSION=…     image: its name and tag"
+	@echo "  KUBEBUILDER_ASSETS=…   directory of kube-apiserver and etcd, if not built here"
+
+# ---------------------------------------------------------------- the binary
+
+BUILDS := $(sort $(ARCHES:%=build-%) build-$(HOST_ARCH))
+LDFLAGS := -s -w -X main.version=$(VERSION)
+
+.PHONY: build build-all $(BUILDS)
+build: build-$(HOST_ARCH) ## build the static binary for this machine, into bin/linux-ARCH
+build-all: $(ARCHES:%=build-%) ## build it for every architecture of ARCHES
+$(BUILDS): build-%:
+	CGO_ENABLED=0 GOOS=linux GOARCH=$* go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' \
+		-o bin/linux-$*/k8s-await-election ./cmd/k8s-await-election
+	@chmod 0755 bin/linux-$*/k8s-await-election # whatever the umask: the image's user is not this one
+
+# ------------------------------------------------------------------ the image
+
+IMAGE ?= k8s-await-election
+
+# A docker client without a daemon builds nothing, so asking for its version is
+# not enough.
+ENGINE ?= $(shell \
+	if docker info >/dev/null 2>&1; then echo docker; \
+	elif podman info >/dev/null 2>&1; then echo podman; \
+	elif buildah info >/dev/null 2>&1; then echo buildah; fi)
+
+.PHONY: image
+image: build-all ## build the image with docker, podman or buildah, whichever is there
+	@engine='$(ENGINE)'; \
+	[ -n "$$engine" ] || { echo "make image needs docker (with its daemon running), podman or buildah" >&2; exit 1; }; \
+	echo "Building $(IMAGE):$(VERSION) with $$engine"; \
+	for arch in $(ARCHES); do \
+		( set -x; "$$engine" build --platform "linux/$$arch" --build-arg "TARGETARCH=$$arch" --build-arg "VERSION=$(VERSION)" \
+			--tag "$(IMAGE):$(VERSION)-$$arch" . ); \
+	done; \
+	if [ "$$engine" = docker ]; then \
+		echo "Tagged $(ARCHES:%=$(IMAGE):$(VERSION)-%); docker joins them under one tag once they are pushed (docker manifest create)"; \
+	else \
+		"$$engine" manifest rm "$(IMAGE):$(VERSION)" >/dev/null 2>&1 || true; \
+		"$$engine" manifest create "$(IMAGE):$(VERSION)" >/dev/null; \
+		for arch in $(ARCHES); do "$$engine" manifest add "$(IMAGE):$(VERSION)" "$(IMAGE):$(VERSION)-$$arch" >/dev/null; done; \
+		echo "Tagged $(IMAGE):$(VERSION), a list of $(ARCHES:%=$(IMAGE):$(VERSION)-%)"; \
+	fi
+
+# -------------------------------------- kube-apiserver and etcd, for the tests
+
+# The version is that of e2e/controlplane/go.mod. Unstamped, the server would
+# call itself v0.0.0.
+KUBERNETES := $(shell awk '$$1 == "k8s.io/kubernetes" {print $$2}' e2e/controlplane/go.mod)
+KUBERNETES_LDFLAGS := -s -w \
+	-X k8s.io/component-base/version.gitVersion=$(KUBERNETES) \
+	-X k8s.io/component-base/version.gitMajor=$(word 1,$(subst ., ,$(KUBERNETES:v%=%))) \
+	-X k8s.io/component-base/version.gitMinor=$(word 2,$(subst ., ,$(KUBERNETES:v%=%)))
+BUILT_ASSETS := $(CACHE)/$(KUBERNETES)
+ASSETS := $(or $(KUBEBUILDER_ASSETS),$(BUILT_ASSETS))
+
+.PHONY: assets
+ifdef KUBEBUILDER_ASSETS
+assets:
+	@for name in kube-apiserver etcd; do \
+		[ -x "$(ASSETS)/$$name" ] || { echo "KUBEBUILDER_ASSETS=$(ASSETS) has no $$name" >&2; exit 1; }; done
+else
+assets: $(BUILT_ASSETS)/etcd $(BUILT_ASSETS)/kube-apiserver ## build kube-apiserver and etcd, once, into the cache
+endif
+
+$(BUILT_ASSETS)/etcd: PACKAGE = go.etcd.io/etcd/server/v3
+$(BUILT_ASSETS)/etcd: FLAGS = -s -w
+$(BUILT_ASSETS)/etcd: DURATION = about a minute
+$(BUILT_ASSETS)/kube-apiserver: PACKAGE = k8s.io/kubernetes/cmd/kube-apiserver
+$(BUILT_ASSETS)/kube-apiserver: FLAGS = $(KUBERNETES_LDFLAGS)
+$(BUILT_ASSETS)/kube-apiserver: DURATION = 3 to 5 minutes
+
+# Built beside its place and renamed, so that it is whole where it exists. Of
+# what go says, packages are counted and anything else is shown.
+$(BUILT_ASSETS)/%:
+	@mkdir -p $(@D)
+	@echo "Building $(@F) for the tests, this once, into $(@D): $(DURATION) on two cores."
+	@partial=$$(mktemp -d $(@D)/.building.XXXXXX); trap 'rm -rf "$$partial"' EXIT; \
+	cd e2e/controlplane; \
+	CGO_ENABLED=0 go build -v -trimpath -ldflags '$(FLAGS)' -o "$$partial/$(@F)" $(PACKAGE) 2>&1 | awk ' \
+		/^go: downloading / {if (++modules % 50 == 0) {print "  " modules " modules downloaded"; fflush()} next} \
+		/ / {print; fflush(); next} \
+		++packages % 100 == 0 {print "  " packages " packages compiled"; fflush()}'; \
+	mv "$$partial/$(@F)" $@; \
+	echo "Built $@"
+
+# ------------------------------------------------------------- tests and lint
+
+.PHONY: test
+test: assets build ## run all tests: unit, process, black-box, and against the real API server
+	go test $(RACE) ./...
+	cd e2e && KUBEBUILDER_ASSETS=$(abspath $(ASSETS)) go test $(RACE) -count=1 -timeout=30m ./...
+
+GOLANGCI_VERSION := v2.15.0
+GOLANGCI_LINT ?= $(CACHE)/golangci-lint-$(GOLANGCI_VERSION)/golangci-lint
+
+$(CACHE)/golangci-lint-$(GOLANGCI_VERSION)/golangci-lint:
+	@echo "Building golangci-lint $(GOLANGCI_VERSION), once, into $(@D). This takes some minutes."
+	@GOBIN=$(@D) CGO_ENABLED=0 go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+
+.PHONY: lint
+lint: $(GOLANGCI_LINT) ## check style: gofmt, go vet, golangci-lint
+	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "not formatted by gofmt:" $$unformatted >&2; exit 1; }
+	go vet ./...
+	cd e2e && go vet ./...
+	$(GOLANGCI_LINT) run ./...
+	cd e2e && $(abspath $(GOLANGCI_LINT)) run ./...
+
+# ------------------------------------------------------------- demo and bench
+
+LOCK ?= file
+
+.PHONY: demo
+demo: build $(if $(filter lease,$(LOCK)),assets) ## watch three replicas pass on the leadership (LOCK=lease: on a real API server)
+	@mkdir -p bin/tools
+	@CGO_ENABLED=0 go build -o bin/tools/ ./examples/demo ./examples/httpserver
+ifeq ($(LOCK),lease)
+	@CGO_ENABLED=0 go -C e2e build -o ../bin/tools/ ./cmd/with-apiserver
+	@KUBEBUILDER_ASSETS=$(abspath $(ASSETS)) bin/tools/with-apiserver \
+		bin/tools/demo -lock lease -gate $(GATE) -server bin/tools/httpserver
+else
+	@bin/tools/demo -lock $(LOCK) -gate $(GATE) -server bin/tools/httpserver
+endif
+
+BENCH_RUNS ?= 10
+BENCH_JSON ?= bin/bench.json
+BENCH_ARGS ?=
+
+.PHONY: bench
+bench: build assets ## measure the hand-over times on a real API server; BENCH_RUNS=10 of each
+	@mkdir -p bin/tools
+	@CGO_ENABLED=0 go -C e2e build -o ../bin/tools/ ./cmd/bench ./cmd/recorder
+	@KUBEBUILDER_ASSETS=$(abspath $(ASSETS)) bin/tools/bench -gate $(abspath $(GATE)) -recorder $(abspath bin/tools/recorder) \
+		-runs $(BENCH_RUNS) -json $(BENCH_JSON) $(BENCH_ARGS)
+
+.PHONY: clean
+clean: ## remove what was built here (not the cache in ~/.cache)
+	rm -rf bin

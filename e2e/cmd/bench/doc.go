@@ -1,0 +1,46 @@
+// Command bench measures what an election costs, and how long a hand-over
+// takes, against a real API server on this machine, and prints a table.
+//
+// Three replicas compete for one Lease, each gate process 1 of a PID namespace
+// of its own, each with an API user of its own; for every run of a fault there
+// are new ones, which are first left alone for a while (-settle). The elected
+// command is the recorder: all times between two children come from what the
+// children themselves wrote down, on CLOCK_BOOTTIME, one millisecond apart.
+//
+// What is measured (-only chooses):
+//
+//	term       TERM to the leader's gate, KILL 30 s later as a kubelet does: from
+//	           the old child's last sign to the next child's start.
+//	child      The leader's child is killed: from the kill to the next start.
+//	           A gate that ends is not started again, by this or any other fault.
+//	gate       The leader's gate is killed, and with process 1 all it had
+//	           started: the next child's start, beyond lease expiry. That is the
+//	           start less the instant at which the API server received the last
+//	           write of the Lease that it accepted from that gate (audit log),
+//	           less the lease's duration. Below zero means that the candidate
+//	           took no notice of that write: client-go's takes two renewals
+//	           within one second of the wall clock for one.
+//	idle       A minute (-idle) in which nothing happens: the requests that
+//	           reached the API server (audit log) from each standby, watches
+//	           counted aside, and resident memory at its end. All its fleets run
+//	           side by side.
+//	size       The program of the command line.
+//	blackhole  Everything between the leader's gate and the API server is held
+//	           back, nothing is closed: for how long two children ran at once,
+//	           and the next child's start, beyond lease expiry as above.
+//	startup    ENABLED unset, without namespaces: how much later the child starts
+//	           than without the tool.
+//
+// Any command line can be put beside this project's gate:
+//
+//	bench -gate bin/k8s-await-election -tool 'other=/opt/other --id {identity} -- {child}'
+//
+// Placeholders are {identity}, {namespace}, {lease}, {kubeconfig},
+// {lease-duration}, {renew-deadline}, {retry-period} (durations as in 15s) and
+// {child}. The command line runs with the environment variables that LINBIT's
+// k8s-await-election understands, with KUBECONFIG, and with the address and the
+// service account of a Pod (KUBERNETES_SERVICE_HOST, /var/run/secrets).
+//
+// It needs root, or user namespaces that are open to everybody. Everything it
+// starts ends with it, also when it is killed.
+package main

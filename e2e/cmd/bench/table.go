@@ -1,0 +1,124 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// row is one line of the table: what the issue that set the figures says of it,
+// and how a tool's samples are written.
+type row struct {
+	figure  string
+	linbit  string // measured
+	reach   string
+	samples string // the row is there if any tool has these
+	cell    func(*Result) string
+}
+
+func rows(s Settings) []row {
+	minute := "a minute"
+	if s.Idle != defaultIdle {
+		minute = s.Idle.String()
+	}
+	return []row{
+		{"TERM to the leader: old child's last sign → next child's start", "17.0 s, child not ended gracefully", "≤ 20 ms, child ended gracefully", termGap, func(r *Result) string {
+			return spread(r.Samples[termGap]) + ", child ended gracefully in " + share(r.Samples[termGraceful])
+		}},
+		{"leader's child killed → next child's start", "15.9 s", "≤ 20 ms", childGap, func(r *Result) string {
+			return spread(r.Samples[childGap])
+		}},
+		{"gate killed → next child's start, beyond lease expiry", "up to 4.4 s", "≤ 30 ms", gateBeyond, func(r *Result) string {
+			return spread(r.Samples[gateBeyond])
+		}},
+		{"requests a standby sends in " + minute + " while nothing happens", "23 GETs a minute", "0, watch renewals aside", idleRequests, func(r *Result) string {
+			return fmt.Sprintf("%.0f (watches begun: %.0f)", median(r.Samples[idleRequests]), median(r.Samples[idleWatches]))
+		}},
+		{"resident memory, standby", "21.7 MB", "≤ 12 MB", standbyRSS, func(r *Result) string {
+			return fmt.Sprintf("%s (anonymous: %s)", megabytes(r.Samples[standbyRSS]), megabytes(r.Samples[standbyAnon]))
+		}},
+		{"resident memory, leader", "", "", leaderRSS, func(r *Result) string {
+			return fmt.Sprintf("%s (anonymous: %s)", megabytes(r.Samples[leaderRSS]), megabytes(r.Samples[leaderAnon]))
+		}},
+		{"binary, stripped", "26.2 MB", "≤ 13 MB", binarySize, func(r *Result) string {
+			if median(r.Samples[binarySymbol]) > 0 {
+				return megabytes(r.Samples[binarySize]) + ", not stripped"
+			}
+			return megabytes(r.Samples[binarySize])
+		}},
+		{"leader black-holed from the API: two children at once for", "4.9–5.8 s", "never", cutOverlap, func(r *Result) string {
+			return atOnce(r.Samples[cutOverlap])
+		}},
+		{"leader black-holed from the API: next child's start, beyond lease expiry", "", "", cutBeyond, func(r *Result) string {
+			return spread(r.Samples[cutBeyond])
+		}},
+		{"start of the child with the election off, beyond a bare exec", "", "", startup, func(r *Result) string {
+			return spread(r.Samples[startup])
+		}},
+		{"two children at once, in all the other runs", "", "never", otherOverlap, func(r *Result) string {
+			return atOnce(r.Samples[otherOverlap])
+		}},
+	}
+}
+
+// markdown is the table of all results.
+func markdown(s Settings, results []*Result) string {
+	var b strings.Builder
+	b.WriteString("| figure | LINBIT's, measured | reach |")
+	for _, r := range results {
+		fmt.Fprintf(&b, " %s |", escape(r.Tool))
+	}
+	b.WriteString("\n|---|---|---|" + strings.Repeat("---|", len(results)) + "\n")
+	for _, row := range rows(s) {
+		if !slices.ContainsFunc(results, func(r *Result) bool { return len(r.Samples[row.samples]) > 0 }) {
+			continue
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s |", row.figure, row.linbit, row.reach)
+		for _, r := range results {
+			cell := "–"
+			if len(r.Samples[row.samples]) > 0 {
+				cell = row.cell(r)
+			}
+			fmt.Fprintf(&b, " %s |", cell)
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
+}
+
+// spread is the median with the least and the greatest of the samples.
+func spread(samples []float64) string {
+	if len(samples) == 1 {
+		return span(samples[0])
+	}
+	return fmt.Sprintf("%s (%s – %s)", span(median(samples)), span(slices.Min(samples)), span(slices.Max(samples)))
+}
+
+// share counts the runs in which something was so.
+func share(samples []float64) string {
+	sum := 0.0
+	for _, sample := range samples {
+		sum += sample
+	}
+	return fmt.Sprintf("%.0f of %d", sum, len(samples))
+}
+
+func atOnce(samples []float64) string {
+	var overlaps []float64
+	for _, sample := range samples {
+		if sample > 0 {
+			overlaps = append(overlaps, sample)
+		}
+	}
+	if len(overlaps) == 0 {
+		return fmt.Sprintf("never (%d runs)", len(samples))
+	}
+	return fmt.Sprintf("%s in %d of %d runs", spread(overlaps), len(overlaps), len(samples))
+}
+
+// megabytes are millions of bytes.
+func megabytes(samples []float64) string {
+	return fmt.Sprintf("%.1f MB", median(samples)/1e6)
+}
+
+func escape(text string) string { return strings.ReplaceAll(text, "|", `\|`) }

@@ -1,0 +1,56 @@
+package app
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/k8s-await-election/k8s-await-election/internal/config"
+	"github.com/k8s-await-election/k8s-await-election/internal/elector"
+	"github.com/k8s-await-election/k8s-await-election/internal/filelock"
+	"github.com/k8s-await-election/k8s-await-election/internal/gate"
+	"github.com/k8s-await-election/k8s-await-election/internal/kube"
+)
+
+// backend is where the election, the traffic and the Events are kept.
+type backend struct {
+	lock elector.Lock
+	// publisher is nil where there is no Service.
+	publisher gate.Publisher
+	announcer gate.Announcer
+	// run does what goes on in the background, until ctx ends.
+	run func(ctx context.Context)
+}
+
+func openBackend(p Program, c *config.Config, texts *parsed, log *slog.Logger) (*backend, error) {
+	b := &backend{announcer: silent{}, run: func(context.Context) {}}
+	if c.LockType == config.File {
+		lock, err := filelock.New(c.LockDir, c.LockNamespace, c.LockName)
+		if err != nil {
+			return nil, err
+		}
+		b.lock = lock
+		return b, nil
+	}
+	client, err := kube.NewClient(kube.Options{
+		Kubeconfig: c.Kubeconfig,
+		UserAgent:  "k8s-await-election/" + p.Version,
+		Logger:     log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	switch c.LockType {
+	case config.ConfigMaps:
+		b.lock = client.ConfigMap(c.LockNamespace, c.LockName)
+	case config.Endpoints:
+		b.lock = client.Endpoints(c.LockNamespace, c.LockName)
+	default:
+		b.lock = client.Lease(c.LockNamespace, c.LockName)
+	}
+	return b, nil
+}
+
+// silent announces nothing.
+type silent struct{}
+
+func (silent) Announce(string, string) {}

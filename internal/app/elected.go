@@ -1,0 +1,212 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"syscall"
+
+	"github.com/k8s-await-election/k8s-await-election/internal/child"
+	"github.com/k8s-await-election/k8s-await-election/internal/clock"
+	"github.com/k8s-await-election/k8s-await-election/internal/config"
+	"github.com/k8s-await-election/k8s-await-election/internal/elector"
+	"github.com/k8s-await-election/k8s-await-election/internal/gate"
+	"github.com/k8s-await-election/k8s-await-election/internal/instance"
+	"github.com/k8s-await-election/k8s-await-election/internal/probe"
+	"github.com/k8s-await-election/k8s-await-election/internal/status"
+)
+
+// errConfig marks what is wrong with the configuration and was found only by
+// the room that it is for.
+var errConfig = errors.New("bad configuration")
+
+// elected runs the command behind an election.
+func elected(p Program, c *config.Config, log *slog.Logger) (int, error) {
+	texts, err := parse(c)
+	if err != nil {
+		return exitConfig, fmt.Errorf("%w: %w", errConfig, err)
+	}
+	// Found now and not when elected: a standby that could never lead helps
+	// nobody.
+	if _, err := child.Resolve(c.Command[0], p.Environ); err != nil {
+		return child.ExitStatus(err), err
+	}
+	signals := p.Catch(child.Forwardable())
+	code, err := connect(p, c, texts, signals, log)
+	return exitStatus(code, err), err
+}
+
+// connect makes the rooms and runs them until the gate ends.
+func connect(p Program, c *config.Config, texts *parsed, signals <-chan os.Signal, log *slog.Logger) (int, error) {
+	ctx, end := context.WithCancel(context.Background())
+	defer end()
+
+	supervisor, err := child.New(log)
+	if err != nil {
+		return 0, err
+	}
+	self, claim, err := instance.Claim(instance.Options{
+		LockType:  string(c.LockType),
+		Namespace: c.LockNamespace,
+		Name:      c.LockName,
+		Identity:  c.Identity,
+		PodUID:    c.PodUID,
+	})
+	if err != nil {
+		return 0, err
+	}
+	defer claim.Close()
+
+	backend, err := openBackend(p, c, texts, log)
+	if err != nil {
+		return 0, err
+	}
+	steps, err := clock.Steps(ctx)
+	if err != nil {
+		log.Debug("steps of the wall clock go unnoticed", "err", err)
+	}
+	metrics := status.NewMetrics(p.Version)
+	election, err := elector.New(elector.Config{
+		Lock:           backend.lock,
+		Identity:       c.Identity,
+		Instance:       self,
+		LeaseDuration:  c.LeaseDuration,
+		RenewDeadline:  c.RenewDeadline,
+		RetryPeriod:    c.RetryPeriod,
+		HolderClock:    clock.Boottime,
+		CandidateClock: clock.Monotonic,
+		WallSteps:      steps,
+		Requests:       func(r elector.Request) { count(metrics, r) },
+		Logger:         log,
+	})
+	if err != nil {
+		return 0, fmt.Errorf("%w: %w", errConfig, err)
+	}
+	checks, err := probe.New(probe.Options{
+		Liveness:  texts.liveness,
+		Readiness: texts.readiness,
+		Startup:   texts.startup,
+		Host:      firstIP(c),
+		Version:   p.Version,
+		Run: func(ctx context.Context, argv []string) (int, []byte, error) {
+			return supervisor.Run(ctx, argv, nil)
+		},
+		Logger: log,
+	})
+	if err != nil {
+		return 0, fmt.Errorf("%w: %w", errConfig, err)
+	}
+	run := gate.New(gate.Config{
+		Elector:         election,
+		Spawner:         spawner{supervisor.Command(c.Command)},
+		Readiness:       checks,
+		Publisher:       backend.publisher,
+		Announcer:       backend.announcer,
+		Observer:        observer{checks, metrics},
+		Signals:         signals,
+		Terminates:      child.Terminates,
+		StopSignal:      texts.stopSignal,
+		StopTimeout:     c.StopTimeout,
+		StandByWhenLost: c.OnLost == config.Standby,
+		Logger:          log,
+	})
+
+	// The gate's end is everybody's; the others end only with it, so that
+	// status is told until the lock is released.
+	var others sync.WaitGroup
+	if c.StatusEndpoint != "" {
+		server := status.New(status.Options{
+			Source:   source{election},
+			Probes:   checks,
+			Metrics:  metrics,
+			Identity: c.Identity,
+			Logger:   log,
+		})
+		if err := server.Listen(c.StatusEndpoint); err != nil {
+			return 0, err
+		}
+		others.Go(func() {
+			if err := server.Run(ctx); err != nil {
+				log.Error("status server ended", "err", err)
+			}
+		})
+	}
+	others.Go(func() { _ = election.Run(ctx) })
+	others.Go(func() { backend.run(ctx) })
+
+	code, err := run.Run(ctx)
+	if errors.Is(err, gate.ErrAlive) {
+		return 0, err // wait for nobody
+	}
+	end()
+	others.Wait()
+	return code, err
+}
+
+// parsed are the texts of the configuration that rooms have parsers for.
+type parsed struct {
+	liveness, readiness, startup *probe.Spec
+	stopSignal                   syscall.Signal
+}
+
+// parse reads them all before it tells what is wrong.
+func parse(c *config.Config) (*parsed, error) {
+	var t parsed
+	var mistakes []error
+	readProbe := func(variable, text string, kind probe.Kind, into **probe.Spec) {
+		if text == "" {
+			return
+		}
+		var err error
+		*into, err = probe.Parse(kind, text)
+		mistakes = append(mistakes, c.Mistake(variable, err))
+	}
+	readProbe("LIVENESS_PROBE_JSON", c.LivenessProbeJSON, probe.Liveness, &t.liveness)
+	readProbe("READINESS_PROBE_JSON", c.ReadinessProbeJSON, probe.Readiness, &t.readiness)
+	readProbe("STARTUP_PROBE_JSON", c.StartupProbeJSON, probe.Startup, &t.startup)
+	if c.StopSignal != "" {
+		var err error
+		t.stopSignal, err = child.ParseSignal(c.StopSignal)
+		mistakes = append(mistakes, c.Mistake("STOP_SIGNAL", err))
+	}
+	return &t, errors.Join(mistakes...)
+}
+
+// spawner is child's command in the gate's words.
+type spawner struct{ command *child.Command }
+
+func (s spawner) Start(extra []string) (gate.Process, error) {
+	process, err := s.command.Start(extra)
+	if err != nil {
+		return nil, err // not a nil *child.Process in an interface
+	}
+	return process, nil
+}
+
+// observer tells probes and metrics about the command.
+type observer struct {
+	checks  *probe.Checks
+	metrics *status.Metrics
+}
+
+func (o observer) Started(int) {
+	o.checks.Started()
+	o.metrics.Acquired()
+	o.metrics.ChildStarted()
+}
+
+func (o observer) Ended(code int) {
+	o.checks.Stopped()
+	o.metrics.ChildExited(code)
+}
+
+// firstIP is where the command's probes connect to; empty: loopback.
+func firstIP(c *config.Config) string {
+	if len(c.PodIPs) == 0 {
+		return ""
+	}
+	return c.PodIPs[0].String()
+}

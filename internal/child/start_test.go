@@ -1,0 +1,236 @@
+//go:build linux
+
+package child
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func init() {
+	scenarios["environment"] = func([]string) error {
+		s, _, err := newGate()
+		if err != nil {
+			return err
+		}
+		c := s.Command(sh(`echo "$INHERITED $TOKEN $(env | grep -c ^TOKEN=) $(ulimit -Sn)" >&8`))
+		if err := errors.Join(os.Setenv("INHERITED", "yes"), os.Setenv("TOKEN", "stale")); err != nil {
+			return err
+		}
+		for _, token := range []string{"5", "6"} { // each term has its own
+			p, err := c.Start([]string{"TOKEN=" + token})
+			if err != nil {
+				return err
+			}
+			if err := errors.Join(want(p, 0), p.Sweep(background)); err != nil {
+				return err
+			}
+		}
+		pipe := new(pipe)
+		pipe.read()
+		// Go raises its own limit of open files; the command gets the original.
+		if got, want := string(pipe.said), "yes 5 1 77\nyes 6 1 77\n"; got != want {
+			return fmt.Errorf("the command said %q, want %q", got, want)
+		}
+		return nil
+	}
+
+	scenarios["new"] = func([]string) error {
+		_, _, err := newGate()
+		return err
+	}
+
+	// The gate of a terminal. What it says goes to descriptor 8.
+	scenarios["terminal"] = func([]string) error {
+		caught := make(chan os.Signal, 64)
+		signal.Notify(caught, Forwardable()...)
+		s, _, err := newGate()
+		if err != nil {
+			return err
+		}
+		say := func(words ...any) { _, _ = fmt.Fprintln(os.NewFile(remains, ""), words...) }
+		foreground := func() int {
+			group, err := unix.IoctlGetInt(0, unix.TIOCGPGRP)
+			if err != nil {
+				return -1
+			}
+			return group
+		}
+		// A command that cannot be started does not keep the terminal.
+		if _, err := start(s, []string{"/dev/null/x"}); !errors.Is(err, ErrNotFound) {
+			return err
+		}
+		if foreground() != syscall.Getpgrp() {
+			return errors.New("the terminal is not ours after a start in vain")
+		}
+		p, err := start(s, sh(`grep ^SigIgn: /proc/self/status >&8; read line; echo "line $line" >&8; exec sleep 100`))
+		if err != nil {
+			return err
+		}
+		if foreground() != p.PID() {
+			return fmt.Errorf("the foreground is group %d, want the command's, %d", foreground(), p.PID())
+		}
+		// Under `stty tostop` this would stop, or never end.
+		fmt.Println("the gate's log")
+		say("running")
+		<-p.Exited()
+		if foreground() != syscall.Getpgrp() {
+			return fmt.Errorf("the foreground is group %d after the command's end, want ours, %d", foreground(), syscall.Getpgrp())
+		}
+		select {
+		case sig := <-caught:
+			return fmt.Errorf("the gate got %v too", sig)
+		default:
+		}
+		say("status", p.Status())
+
+		// A shell's job has the terminal when all are killed.
+		if err := p.Sweep(background); err != nil {
+			return err
+		}
+		p, err = start(s, me("foreground job"))
+		if err != nil {
+			return err
+		}
+		if err := await("a job in the foreground", func() bool { return foreground() != p.PID() }); err != nil {
+			return err
+		}
+		if err := p.Sweep(background); err != nil {
+			return err
+		}
+		if foreground() != syscall.Getpgrp() {
+			return fmt.Errorf("the foreground is group %d after the sweep, want ours, %d", foreground(), syscall.Getpgrp())
+		}
+		return nil
+	}
+
+	// A shell with job control, which has put a job into the foreground.
+	scenarios["foreground job"] = func([]string) error {
+		pid, err := syscall.ForkExec("/bin/sh", sh("exec sleep 100"), &syscall.ProcAttr{
+			Files: []uintptr{0, 1, 2}, Sys: &syscall.SysProcAttr{Foreground: true, Ctty: 0}})
+		if err != nil {
+			return err
+		}
+		_, err = syscall.Wait4(pid, nil, 0, nil)
+		return err
+	}
+}
+
+func TestStart_AddsToTheEnvironmentAndKeepsLimits(t *testing.T) {
+	t.Parallel()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := begin(t, asSubreaper, "exec", "sh", "-c", "ulimit -Sn 77; exec "+self+" scenario environment")
+	g.end(t, 0)
+}
+
+func TestNew_WarnsWhereItIsNotPID1(t *testing.T) {
+	t.Parallel()
+	inBothModes(t, func(t *testing.T, m mode) {
+		g := begin(t, m, "new")
+		g.end(t, 0)
+		if warned, want := strings.Count(g.errs.String(), "not PID 1"), map[mode]int{asSubreaper: 1}[m]; warned != want {
+			t.Errorf("warned %d times, want %d:\n%s", warned, want, g.errs)
+		}
+	})
+}
+
+// terminal is a pseudo-terminal: its master, and the slave for a gate.
+func terminal(t *testing.T) (master, slave *os.File) {
+	t.Helper()
+	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+	if err != nil {
+		t.Skipf("needs a pseudo-terminal: %v", err)
+	}
+	master = os.NewFile(uintptr(fd), "terminal")
+	t.Cleanup(func() { _ = master.Close() })
+	number, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
+	if err := errors.Join(err, unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0)); err != nil {
+		t.Fatal(err)
+	}
+	slave, err = os.OpenFile("/dev/pts/"+strconv.Itoa(number), os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		t.Skipf("needs a pseudo-terminal: %v", err)
+	}
+	t.Cleanup(func() { _ = slave.Close() })
+	settings, err := unix.IoctlGetTermios(int(slave.Fd()), unix.TCGETS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings.Lflag |= unix.TOSTOP
+	if err := unix.IoctlSetTermios(int(slave.Fd()), unix.TCSETS, settings); err != nil {
+		t.Fatal(err)
+	}
+	return master, slave
+}
+
+func TestStart_LendsTheTerminalToTheCommand(t *testing.T) {
+	t.Parallel()
+	master, slave := terminal(t)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	life, hold, errLife := os.Pipe()
+	hear, say, errSay := os.Pipe()
+	if err := errors.Join(errLife, errSay); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = errors.Join(life.Close(), hold.Close(), hear.Close()) }()
+	var errs bytes.Buffer
+	cmd := exec.CommandContext(t.Context(), self, "scenario", "terminal")
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, &errs
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = null.Close() }()
+	cmd.ExtraFiles = []*os.File{life, null, nil, nil, nil, say}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 0}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	_ = say.Close()
+	said := make([]byte, 0, 1000)
+	expect := func(word string) {
+		t.Helper()
+		for buffer := make([]byte, 100); !bytes.Contains(said, []byte(word)); {
+			n, err := hear.Read(buffer)
+			said = append(said, buffer[:n]...)
+			if errors.Is(err, io.EOF) {
+				err = errors.Join(cmd.Wait(), err)
+			}
+			if err != nil {
+				t.Fatalf("%q was not said but %q: %v\n%s", word, said, err, &errs)
+			}
+		}
+	}
+	expect("running")
+	if _, err := master.WriteString("typed\n"); err != nil {
+		t.Fatal(err)
+	}
+	expect("line typed")
+	if !bytes.Contains(said, []byte("SigIgn:\t0000000000000000")) {
+		t.Errorf("the command said %q, want that it ignores no signal", said)
+	}
+	if _, err := master.WriteString("\x03"); err != nil { // Ctrl-C
+		t.Fatal(err)
+	}
+	expect("status 130")
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("the gate ended with %v\n%s", err, &errs)
+	}
+}

@@ -1,0 +1,238 @@
+// Package config turns the environment and the arguments of the program into
+// one validated Config, or into a list of everything that is wrong with them.
+//
+// It guarantees that a Config it returns is complete and free of contradiction
+// as far as that can be told without asking anybody, that all mistakes are
+// reported at once, each with the key, the reason and an example, and that no
+// error and no warning contains a value: a value may be a secret that ended up
+// under the wrong key. It refuses to guarantee that files, hosts and objects
+// named here exist, and leaves the texts that other rooms have a parser for (the
+// JSON ones, and the name of the stop signal) as they are: the caller has them
+// parsed in a check that it gives to Load, and puts the key around what those
+// rooms find wrong with Config.Mistake.
+//
+// internal/app calls Load once, at start. Every error of it is a bad
+// configuration (exit status 78).
+package config
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"time"
+
+	"github.com/kelseyhightower/envconfig"
+)
+
+// Prefix begins the name of every variable that is read. Nothing else in the
+// environment has a meaning here: a plain KUBECONFIG, POD_NAME or NAMESPACE is
+// common in containers and says nothing about this program.
+const Prefix = "K8S_AWAIT_ELECTION"
+
+// Action is what the program was asked to do.
+type Action int
+
+const (
+	// Run is the main job: run Config.Command, elected if Config.Enabled.
+	Run Action = iota
+	// Install copies the program to Config.Target, a directory or a file.
+	Install
+	// Status prints who leads, as the gate at Config.StatusEndpoint tells it.
+	Status
+	// Check fetches Config.Target, an http or https URL.
+	Check
+	// Version prints the version.
+	Version
+	// Help prints Usage.
+	Help
+)
+
+// LockType is where the record of the election is kept.
+type LockType string
+
+// The lock types.
+const (
+	Leases     LockType = "leases"
+	ConfigMaps LockType = "configmaps"
+	Endpoints  LockType = "endpoints"
+	File       LockType = "file"
+)
+
+// Publish is which objects lead clients of the Service to the leader.
+type Publish string
+
+// The ways to publish.
+const (
+	PublishAuto          Publish = "auto"
+	PublishEndpointSlice Publish = "endpointslice"
+	PublishEndpoints     Publish = "endpoints"
+	PublishBoth          Publish = "both"
+)
+
+// OnLost is what follows when the lease is lost and the command is dead.
+type OnLost string
+
+// What may follow the loss of a lease.
+const (
+	Exit    OnLost = "exit"
+	Standby OnLost = "standby"
+)
+
+// LogFormat is how log lines are written.
+type LogFormat string
+
+// The log formats.
+const (
+	Text LogFormat = "text"
+	JSON LogFormat = "json"
+)
+
+// Config is what the program was told. Which fields are valid depends on Action
+// and Enabled: Warnings, LogLevel and LogFormat are always; Target is for
+// Install and Check; Command is for Run; all others are for Run with Enabled,
+// and StatusEndpoint for Status too. It is not changed after Load, so any
+// goroutine may read it.
+type Config struct {
+	Action Action
+	// Target is the argument of --install or --check.
+	Target string
+	// Command is the command with its arguments; never empty for Run.
+	Command []string
+	// Enabled says that Command has to be elected first. False: the program
+	// is to be replaced by Command at once, whatever else is configured.
+	Enabled bool
+
+	// Name names the election for people, in logs and Events.
+	Name string
+	// LockName and LockNamespace name the lock, Identity this candidate.
+	LockName, LockNamespace, Identity string
+	LockType                          LockType
+	// LockDir is the directory of the file lock; set if LockType is File.
+	LockDir string
+
+	// LeaseDuration, RenewDeadline and RetryPeriod are as internal/elector
+	// wants them: a lease of at least a second, a deadline below the lease less
+	// its kill margin, a period below that deadline.
+	LeaseDuration, RenewDeadline, RetryPeriod time.Duration
+
+	// Kubeconfig is the path of a kubeconfig file; empty: in-cluster.
+	Kubeconfig string
+
+	// StatusEndpoint is the address to listen on, as net.Listen takes it;
+	// empty: no HTTP server.
+	StatusEndpoint string
+
+	// ServiceName is the Service to lead to this Pod; empty: none, and the
+	// other Service fields mean nothing.
+	ServiceName, ServiceNamespace string
+	// ServicePortsJSON is unparsed; not empty where ServiceName is not.
+	ServicePortsJSON string
+	ServicePublish   Publish
+	// PodIPs has at most one address of each family, in the order given; not
+	// empty where ServiceName is not.
+	PodIPs   []netip.Addr
+	NodeName string
+
+	OnLost OnLost
+	// StopSignal is the unparsed name of a signal; empty: the signal received.
+	StopSignal string
+	// StopTimeout is how long the command has to end after a stop signal, above
+	// zero; zero: for ever.
+	StopTimeout time.Duration
+
+	// ReadinessProbeJSON, LivenessProbeJSON and StartupProbeJSON are unparsed;
+	// empty: no probe.
+	ReadinessProbeJSON, LivenessProbeJSON, StartupProbeJSON string
+
+	// PodName, PodNamespace and PodUID are this Pod, as far as it was told.
+	PodName, PodNamespace, PodUID string
+	// StatusFile and PodLabel are for the sidecar; unparsed.
+	StatusFile, PodLabel string
+
+	LogLevel  slog.Level
+	LogFormat LogFormat
+
+	// Warnings are sentences to log once the logger exists.
+	Warnings []string
+
+	given map[string]bool
+}
+
+// Load reads the environment of the process and args, the arguments without
+// the program's name. On an error, which joins all mistakes, the Config is nil;
+// only a mistake in the options themselves is reported without those in the
+// environment, because it hides which of the words that follow are options.
+//
+// The checks are called for an election alone, with everything read, though
+// perhaps with mistakes of our own; theirs are joined to ours.
+func Load(args []string, checks ...func(*Config) error) (*Config, error) {
+	var set settings
+	// All fields are strings, so envconfig has nothing to convert and its
+	// errors, which print values, cannot occur.
+	if err := envconfig.Process(Prefix, &set); err != nil {
+		return nil, errors.New("read the environment: unexpected answer of its parser")
+	}
+	line, err := parseArguments(args, &set)
+	if err != nil {
+		return nil, err
+	}
+	c := &Config{
+		Action:   line.action,
+		Target:   line.target,
+		Command:  line.command,
+		Enabled:  set.Enabled != "",
+		Warnings: unknownVariables(os.Environ()),
+		given:    line.given,
+	}
+	v := &validator{config: c, set: &set}
+	v.logging()
+	switch {
+	case c.Action == Status:
+		v.mistakes = nil // it has one need, and must help where the rest is wrong
+		v.require("STATUS_ENDPOINT", set.StatusEndpoint)
+		v.endpoint()
+	case c.Action != Run:
+		return c, nil // needs nothing, and must work under any environment
+	case c.Enabled:
+		v.command()
+		v.require("NAME", set.Name)
+		v.require("IDENTITY", set.Identity)
+		v.lock()
+		v.election()
+		v.enabledByMistake()
+		for _, check := range checks {
+			if err := check(c); err != nil {
+				v.mistakes = append(v.mistakes, err)
+			}
+		}
+	default:
+		v.mistakes = nil // an image with the program in it must run unchanged
+		v.command()
+		v.disabledByMistake()
+	}
+	if len(v.mistakes) > 0 {
+		return nil, errors.Join(v.mistakes...)
+	}
+	return c, nil
+}
+
+// Mistake puts the key of a variable (its name without the prefix, such as
+// SERVICE_PORTS_JSON) before what another room found wrong with its value; nil
+// stays nil.
+func (c *Config) Mistake(variable string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", key(variable, c.given), err)
+}
+
+// key names a variable in an error: as a variable, and as a flag where the
+// value came from there.
+func key(variable string, given map[string]bool) string {
+	if given[variable] {
+		return Prefix + "_" + variable + " (" + flagOf(variable) + ")"
+	}
+	return Prefix + "_" + variable
+}

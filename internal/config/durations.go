@@ -1,0 +1,85 @@
+package config
+
+import (
+	"errors"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/k8s-await-election/k8s-await-election/internal/elector"
+)
+
+// maxLeaseDuration is what spec.leaseDurationSeconds, an int32, can hold.
+const maxLeaseDuration = math.MaxInt32 * time.Second
+
+// parseDuration reads seconds (15, 1.5) or a Go duration (1500ms). Its errors
+// leave the value out.
+func parseDuration(value string) (time.Duration, error) {
+	if strings.Trim(value, "+-.0123456789") == "" {
+		value += "s"
+	}
+	d, err := time.ParseDuration(value)
+	switch {
+	case err != nil:
+		return 0, errors.New("not a duration, or too long; give seconds or a duration")
+	case d <= 0:
+		return 0, errors.New("must be more than zero")
+	}
+	return d, nil
+}
+
+// durations fills the three durations of the lease, so that what was taken by
+// tools built on client-go's elector is taken here, with a warning where the
+// child would have outlived the lease:
+//
+//   - those tools demand LEASE_DURATION > RENEW_DEADLINE > 1.2 × RETRY_PERIOD;
+//     so do we, of what was set;
+//   - a default adapts to what was set, as theirs (10 s and 2 s, whatever the
+//     lease) would have fitted it;
+//   - internal/elector wants the deadline below the lease less its kill margin
+//     as well; above, it is lowered.
+func (v *validator) durations() {
+	lease, leaseOK := v.duration("LEASE_DURATION", v.set.LeaseDuration, 15*time.Second)
+	renew, renewOK := v.duration("RENEW_DEADLINE", v.set.RenewDeadline, 0)
+	retry, retryOK := v.duration("RETRY_PERIOD", v.set.RetryPeriod, 0)
+	switch {
+	case !leaseOK:
+	case lease < elector.MinLeaseDuration:
+		v.mistake("LEASE_DURATION", "shorter than a second, the unit in which a lease is recorded; give one second or more")
+		leaseOK = false
+	case lease > maxLeaseDuration:
+		v.mistake("LEASE_DURATION", "longer than a lease can record; give less than 68 years")
+		leaseOK = false
+	}
+	if !leaseOK || !renewOK || !retryOK {
+		return
+	}
+	latest := lease - elector.KillMargin(lease)
+	if renew == 0 {
+		renew = max(lease*2/3, min(retry+retry/2, latest))
+	}
+	if retry == 0 {
+		retry = min(lease*2/15, renew/5)
+	}
+	if renew >= lease {
+		v.mistake("RENEW_DEADLINE", "must be less than the lease duration (15 s unless set), or the command would outlive the lease")
+		return
+	}
+	if retry >= renew || retry+retry/5 >= renew {
+		v.mistake("RETRY_PERIOD", "must be so short that 1.2 times it is less than the renew deadline (2/3 of the lease unless set)")
+		return
+	}
+
+	// A tenth of what is left stays for the command to end by itself.
+	if renew >= latest {
+		renew = (latest - latest/10).Truncate(time.Millisecond)
+		if v.set.RenewDeadline != "" {
+			v.warn("RENEW_DEADLINE", "is too close to the end of the lease for the command to be dead by then; "+renew.String()+" is used")
+		}
+	}
+	if retry >= renew {
+		retry = renew / 5
+		v.warn("RETRY_PERIOD", "is not less than the lowered renew deadline; "+retry.String()+" is used")
+	}
+	v.config.LeaseDuration, v.config.RenewDeadline, v.config.RetryPeriod = lease, renew, retry
+}

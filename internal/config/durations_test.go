@@ -1,0 +1,51 @@
+package config
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/k8s-await-election/k8s-await-election/internal/elector"
+)
+
+func TestLoad_FitsTheDurationsToEachOther(t *testing.T) {
+	const ms, s = time.Millisecond, time.Second
+	rows := []struct {
+		name                string
+		lease, renew, retry string
+		want                [3]time.Duration
+		warnings            []string
+	}{
+		{"seconds", "30", "20", "4", [3]time.Duration{30 * s, 20 * s, 4 * s}, nil},
+		{"fractions of seconds", "1.5", ".9", "0.2", [3]time.Duration{1500 * ms, 900 * ms, 200 * ms}, nil},
+		{"durations", "1m", "40s", "1500ms", [3]time.Duration{60 * s, 40 * s, 1500 * ms}, nil},
+		{"defaults are parts of the lease", "60", "", "", [3]time.Duration{60 * s, 40 * s, 8 * s}, nil},
+		{"the default period fits a short deadline", "60", "10", "", [3]time.Duration{60 * s, 10 * s, 2 * s}, nil},
+		{"the default deadline fits a long period", "11", "", "8", [3]time.Duration{11 * s, 9900 * ms * 9 / 10, 8 * s}, nil},
+		{"a default deadline is lowered in silence", "1", "", "", [3]time.Duration{s, 450 * ms, 133333333}, nil},
+		{"a deadline just before the margin stays", "15", "13.499", "", [3]time.Duration{15 * s, 13499 * ms, 2 * s}, nil},
+		{"a deadline in the margin is lowered", "15", "13.5", "2", [3]time.Duration{15 * s, 12150 * ms, 2 * s}, []string{"RENEW_DEADLINE"}},
+		{"a period is lowered with the deadline", "2", "1.9", "1.5", [3]time.Duration{2 * s, 1350 * ms, 270 * ms}, []string{"RENEW_DEADLINE", "RETRY_PERIOD"}},
+		{"the longest lease that a record holds", "2147483647", "10", "2", [3]time.Duration{2147483647 * s, 10 * s, 2 * s}, nil},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			environment(t, elected(map[string]string{"LEASE_DURATION": row.lease, "RENEW_DEADLINE": row.renew, "RETRY_PERIOD": row.retry}))
+			c := mustLoad(t, "server")
+			if got := [3]time.Duration{c.LeaseDuration, c.RenewDeadline, c.RetryPeriod}; got != row.want {
+				t.Errorf("got %v, want %v", got, row.want)
+			}
+			if c.RenewDeadline >= c.LeaseDuration-elector.KillMargin(c.LeaseDuration) || c.RetryPeriod >= c.RenewDeadline {
+				t.Error("the elector would refuse these")
+			}
+			if len(c.Warnings) != len(row.warnings) {
+				t.Fatalf("got warnings %q, want of %q", c.Warnings, row.warnings)
+			}
+			for i, w := range row.warnings {
+				if !strings.HasPrefix(c.Warnings[i], Prefix+"_"+w+" ") {
+					t.Errorf("warning %q is not of %s", c.Warnings[i], w)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,117 @@
+// Package instance finds out which run of this program this process is, so that
+// a container restarted in its Pod is told from another Pod of the same name
+// (design 3.5). app calls it once, at start.
+//
+// It guarantees that no two processes of one network namespace hold the same
+// claim at one time. It refuses to say that a predecessor is dead: the elector
+// concludes that, from this and from what the predecessor wrote.
+package instance
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/k8s-await-election/k8s-await-election/internal/elector"
+)
+
+// ErrTaken: another live process of this network namespace stands in the same
+// election under the same identity.
+var ErrTaken = errors.New("identity is in use")
+
+// Options name the election and the candidate.
+type Options struct {
+	LockType, Namespace, Name, Identity string
+	// PodUID is the Pod's UID. Empty: the one in the mounted token, if any.
+	PodUID string
+}
+
+// Held is a claim to an identity. It lasts until the process ends.
+type Held struct{ fd int }
+
+// Close gives the claim up.
+func (h *Held) Close() {
+	if h.fd >= 0 {
+		_ = unix.Close(h.fd)
+	}
+}
+
+// Claim binds the abstract socket of the identity (unix(7)), which the kernel
+// frees when the process ends and whose name is the network namespace's. It must
+// be called once, before anything is started: a claim made later would prove
+// nothing about who ran before. What cannot be found out stays empty, and then
+// nothing is ever taken back early.
+func Claim(o Options) (elector.Instance, *Held, error) {
+	uid := o.PodUID
+	if uid == "" {
+		uid = tokenPodUID(tokenPath)
+	}
+	self := elector.Instance{
+		Process: rand.Text(),
+		BootID:  bootID(),
+		NetNS:   netNS(),
+		PodUID:  uid,
+		Init:    os.Getpid() == 1,
+	}
+	fd, err := bind(socketName(o))
+	switch {
+	case errors.Is(err, unix.EADDRINUSE):
+		return self, nil, fmt.Errorf("%w: another live gate of this network namespace is %q in this election; give each its own IDENTITY, such as the Pod's name, and one more word where a Pod has two", ErrTaken, o.Identity)
+	case err != nil:
+		return self, &Held{fd: -1}, nil
+	}
+	self.Exclusive = true
+	return self, &Held{fd: fd}, nil
+}
+
+// bind returns a socket that nobody connects to. It is not inherited.
+func bind(name string) (int, error) {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
+	if err := unix.Bind(fd, &unix.SockaddrUnix{Name: name}); err != nil {
+		_ = unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+// maxName is what fits an address beside the zero byte of an abstract one
+// (unix(7): sun_path has 108).
+const maxName = 107
+
+// socketName is @k8s-await-election/<type>/<namespace>/<lock>/<identity>, or the
+// hash of that where it is too long.
+func socketName(o Options) string {
+	const prefix = "@k8s-await-election/"
+	name := prefix + strings.Join([]string{o.LockType, o.Namespace, o.Name, o.Identity}, "/")
+	if len(name) <= maxName {
+		return name
+	}
+	sum := sha256.Sum256([]byte(name))
+	return prefix + hex.EncodeToString(sum[:])
+}
+
+func bootID() string {
+	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(text))
+}
+
+func netNS() uint64 {
+	var s syscall.Stat_t
+	if err := syscall.Stat("/proc/self/ns/net", &s); err != nil {
+		return 0
+	}
+	return s.Ino
+}
