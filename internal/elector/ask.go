@@ -23,13 +23,25 @@ type answer struct {
 	err  error
 }
 
-// ask puts one question to the lock by at most two tries. The second starts
-// after RetryPeriod of silence, from the same record and on a connection of its
-// own; a first try is dropped only once the other was answered. So an API that
-// answers slowly is waited for, and a dead connection is left behind. What has
-// no answer when `until` (on the holder's clock) passes ends in an error, its
-// outcome unknown.
-func (e *Elector) ask(ctx context.Context, operation string, until time.Duration, request func(context.Context) (Observation, error)) answer {
+// question is one question to the lock.
+type question struct {
+	// operation is as in Request.
+	operation string
+	// until is when, on the holder's clock, an answer is no longer waited for.
+	until time.Duration
+	// mayRepeat reports whether another try may still be sent. Nil: yes.
+	mayRepeat func() bool
+	request   func(context.Context) (Observation, error)
+}
+
+// ask puts a question to the lock. After RetryPeriod of silence a second try
+// starts, from the same record and on a connection of its own; the first is
+// dropped only once the other was answered. So an API that answers slowly is
+// waited for, and a dead connection is left behind. Two tries are under way at
+// most; while one is silent, the other may fail and be repeated. ask returns
+// when a try was answered for good, when none is left, or, the outcome unknown,
+// at q.until.
+func (e *Elector) ask(ctx context.Context, q question) answer {
 	ctx, drop := context.WithCancel(ctx)
 	defer drop()
 
@@ -37,72 +49,91 @@ func (e *Elector) ask(ctx context.Context, operation string, until time.Duration
 	answers := make(chan answer, 2)
 	try := func() {
 		sent := clock.Now()
-		obs, err := request(ctx)
+		obs, err := q.request(ctx)
 		answers <- answer{obs, sent, err}
 	}
 	timer := clock.NewTimer()
 	defer timer.Stop()
 
 	begun := clock.Now()
-	second := begun + e.RetryPeriod
+	again := begun + e.RetryPeriod
 	go try()
-	tries, running := 1, 1
+	running := 1
 	for {
-		timer.Reset(min(second, until))
+		wake := q.until
+		if running < 2 {
+			wake = min(again, q.until)
+		}
+		timer.Reset(wake)
 		select {
 		case a := <-answers:
 			running--
 			final := a.err == nil || errors.Is(a.err, ErrConflict) || errors.Is(a.err, ErrForbidden)
 			if final || running == 0 {
-				e.Requests(Request{operation, clock.Now() - a.sent, a.err})
+				e.Requests(Request{q.operation, clock.Now() - a.sent, a.err})
 				return a
 			}
+			again = clock.Now() + e.pauseAfter(a.err)
 		case <-timer.C():
 			now := clock.Now()
-			if now >= until {
-				err := fmt.Errorf("%s %s: no answer for %v", operation, e.Lock, (now - begun).Round(time.Millisecond))
-				e.Requests(Request{operation, now - begun, context.DeadlineExceeded})
-				return answer{err: err}
+			if now >= q.until {
+				e.Requests(Request{q.operation, now - begun, context.DeadlineExceeded})
+				return answer{err: fmt.Errorf("%s %s: no answer for %v", q.operation, e.Lock, (now - begun).Round(time.Millisecond))}
 			}
-			if now >= second && tries == 1 {
-				second = never
-				tries, running = 2, running+1
+			if now >= again && running < 2 {
+				if q.mayRepeat != nil && !q.mayRepeat() {
+					again = never
+					continue
+				}
+				running++
+				again = now + e.RetryPeriod
 				go try()
 			}
 		case <-ctx.Done():
-			return answer{err: fmt.Errorf("%s %s: %w", operation, e.Lock, context.Cause(ctx))}
+			return answer{err: fmt.Errorf("%s %s: %w", q.operation, e.Lock, context.Cause(ctx))}
 		}
 	}
 }
 
 // read asks for the present state and notes it.
-func (e *Elector) read(ctx context.Context, until time.Duration) answer {
+func (e *Elector) read(ctx context.Context, q question) answer {
 	before := e.sight.look().seq
-	a := e.ask(ctx, "read", until, e.Lock.Read)
-	if a.err != nil {
+	q.operation, q.request = "read", e.Lock.Read
+	a := e.ask(ctx, q)
+	switch {
+	case a.err == nil:
+		e.sight.read(a.obs, before)
+	case ctx.Err() == nil:
 		e.sight.failed(true, a.err)
-		return a
 	}
-	e.sight.read(a.obs, before)
 	return a
 }
 
 // write asks for `to` in place of `from` and notes what it made.
-func (e *Elector) write(ctx context.Context, operation string, until time.Duration, from Observation, to Record) answer {
-	a := e.ask(ctx, operation, until, func(ctx context.Context) (Observation, error) {
-		return e.Lock.Write(ctx, from, to)
-	})
+func (e *Elector) write(ctx context.Context, q question, from Observation, to Record) answer {
+	q.request = func(ctx context.Context) (Observation, error) { return e.Lock.Write(ctx, from, to) }
+	a := e.ask(ctx, q)
 	if a.err == nil && a.obs.Revision == from.Revision {
-		a.err = fmt.Errorf("%s %s: %w", operation, e.Lock, errUnchanged)
+		a.err = fmt.Errorf("%s %s: %w", q.operation, e.Lock, errUnchanged)
 	}
 	switch {
 	case a.err == nil:
 		e.sight.wrote(a.obs)
-	case !errors.Is(a.err, ErrConflict):
+	case errors.Is(a.err, ErrConflict) || ctx.Err() != nil:
+	case q.operation != claim || errors.Is(a.err, ErrForbidden):
 		e.sight.failed(false, a.err)
 	}
 	return a
 }
+
+// Operations of a Request.
+const (
+	acquire = "acquire"
+	create  = "create"
+	renew   = "renew"
+	release = "release"
+	claim   = "claim"
+)
 
 // background runs a question beside the caller's loop.
 func background(question func() answer) chan answer {
@@ -113,11 +144,35 @@ func background(question func() answer) chan answer {
 
 // pauseAfter is how long to wait after err before the next try.
 func (e *Elector) pauseAfter(err error) time.Duration {
+	return max(e.RetryPeriod, askedPause(err))
+}
+
+// askedPause is how long the server asked to be left alone.
+func askedPause(err error) time.Duration {
 	var asked interface{ RetryAfter() time.Duration }
 	if errors.As(err, &asked) {
-		return max(asked.RetryAfter(), e.RetryPeriod)
+		return asked.RetryAfter()
 	}
-	return e.RetryPeriod
+	return 0
+}
+
+// futilePause is the first pause after a conflict that no change explains.
+const futilePause = 2 * time.Millisecond
+
+// futility slows down who is refused over and over though nothing changes: by an
+// admission webhook, or by a file whose last holder's descendants still live.
+type futility struct{ times int }
+
+// after takes note of a conflict of a write from revision `tried`, `now` being
+// what was read since, and returns how long to wait.
+func (f *futility) after(tried, now uint64, atMost time.Duration) time.Duration {
+	if tried != now {
+		*f = futility{}
+		return 0
+	}
+	pause := min(atMost, futilePause<<min(f.times, 16))
+	f.times++
+	return pause
 }
 
 // pause waits on the candidate's clock; false if ctx ended first.

@@ -11,9 +11,6 @@ import (
 // It is many times what a watch event and a write take.
 const holdBack = 50 * time.Millisecond
 
-// futilePause is the first pause after a conflict that no change explains.
-const futilePause = 2 * time.Millisecond
-
 // candidate is one campaign, run by one goroutine. It sends nothing while it
 // waits, but at most one claim of the place of heir for each holder.
 type candidate struct {
@@ -26,12 +23,15 @@ type candidate struct {
 	// `retry` (candidate's clock).
 	unsettled bool
 	retry     time.Duration
-	// futile counts the conflicts in a row that no change explained.
-	futile int
-	tried  uint64
-	// turn is the sighting that `yield` and `claimAt` were drawn for.
+	// conflict: the last write, from revision `tried`, was one.
+	conflict bool
+	tried    uint64
+	futile   futility
+	// turn is the sighting that `yield` was drawn for, reign the term that
+	// `claimAt` was.
 	turn    uint64
 	yield   time.Duration
+	reign   mark
 	claimAt time.Duration
 	// seen is the holder that was last logged.
 	seen    string
@@ -83,12 +83,15 @@ func (c *candidate) step(ctx context.Context) (wake time.Duration) {
 		if now < c.retry {
 			return c.retry
 		}
-		c.reading = background(func() answer { return c.read(ctx, c.HolderClock.Now()+c.RenewDeadline) })
+		c.reading = background(func() answer { return c.look(ctx) })
 		return never
 	}
 	if s.seq != c.turn {
 		c.turn = s.seq
 		c.yield = c.drawYield(s)
+	}
+	if reign := (mark{Holder: s.obs.Record.HolderIdentity, Transitions: s.obs.Record.LeaseTransitions}); reign != c.reign {
+		c.reign = reign
 		c.claimAt = now + c.RetryPeriod/10 + time.Duration(c.Jitter()*float64(c.RetryPeriod))
 	}
 
@@ -129,7 +132,7 @@ func (c *candidate) opens(s sighting) (at time.Duration, reason string, sure boo
 	case c.mine(s.obs):
 		return 0, "an earlier acquire of this process went through", true
 	case s.released():
-		return 0, "released", s.heir() == c.Identity
+		return s.changed, "released", s.heir() == c.Identity
 	case holder == "" && s.held == 0:
 		return 0, "never held", true
 	case holder == "":
@@ -174,7 +177,7 @@ func (e *Elector) mine(obs Observation) bool {
 func (c *candidate) create(ctx context.Context, s sighting) {
 	c.tried = s.obs.Revision
 	c.acquiring = background(func() answer {
-		return c.write(ctx, "create", c.HolderClock.Now()+c.RenewDeadline, s.obs, Record{})
+		return c.write(ctx, question{operation: create, until: c.HolderClock.Now() + c.RenewDeadline}, s.obs, Record{})
 	})
 }
 
@@ -190,13 +193,13 @@ func (c *candidate) acquire(ctx context.Context, s sighting) {
 	}
 	if was.HolderIdentity == c.Identity {
 		to.AcquireTime = was.AcquireTime
-	} else if s.held > 0 || was.HolderIdentity != "" || s.released() {
+	} else if s.held > 0 || was.HolderIdentity != "" || was.LeaseTransitions > 0 || s.released() {
 		to.LeaseTransitions++
 	}
 	to.Instance = mark{Holder: to.HolderIdentity, Transitions: to.LeaseTransitions, Instance: &c.Instance}.String()
 	c.tried = s.obs.Revision
 	c.acquiring = background(func() answer {
-		return c.write(ctx, "acquire", c.HolderClock.Now()+c.RenewDeadline, s.obs, to)
+		return c.write(ctx, question{operation: acquire, until: c.HolderClock.Now() + c.RenewDeadline}, s.obs, to)
 	})
 }
 
@@ -213,9 +216,9 @@ func (c *candidate) acquired(a answer) *Term {
 		c.Logger.Info("elected", "reason", c.reason, "token", term.token)
 		return term
 	case errors.Is(a.err, ErrConflict):
-		c.unsettled, c.retry = true, 0
+		c.unsettled, c.conflict, c.retry = true, true, 0
 	default:
-		c.fail("acquire", a.err)
+		c.fail(acquire, a.err)
 	}
 	return nil
 }
@@ -227,14 +230,10 @@ func (c *candidate) settled(a answer) {
 		return
 	}
 	c.unsettled = false
-	if c.sight.look().obs.Revision != c.tried {
-		c.futile = 0
-		return
+	if c.conflict {
+		c.conflict = false
+		c.retry = c.CandidateClock.Now() + c.futile.after(c.tried, a.obs.Revision, c.RetryPeriod)
 	}
-	// A lock that is open by its record and yet not to be had: a file whose
-	// last holder's descendants still live, say. Soon again, then less often.
-	c.retry = c.CandidateClock.Now() + min(c.RetryPeriod, futilePause<<min(c.futile, 16))
-	c.futile++
 }
 
 func (c *candidate) fail(operation string, err error) {
@@ -253,14 +252,14 @@ func (c *candidate) claim(ctx context.Context, s sighting) {
 	to := s.obs.Record
 	to.Heir = mark{Holder: to.HolderIdentity, Transitions: to.LeaseTransitions, Heir: c.Identity}.String()
 	c.claiming = background(func() answer {
-		return c.write(ctx, "claim", c.HolderClock.Now()+c.RetryPeriod, s.obs, to)
+		return c.write(ctx, question{operation: claim, until: c.HolderClock.Now() + c.RetryPeriod}, s.obs, to)
 	})
 }
 
 func (c *candidate) claimed(a answer) {
 	if a.err != nil {
 		// A hint, not worth a log line: somebody was faster, or the API is slow.
-		c.claimAt = c.CandidateClock.Now() + c.RetryPeriod
+		c.claimAt = c.CandidateClock.Now() + c.pauseAfter(a.err)
 		return
 	}
 	c.Logger.Info("next in line", "holder", a.obs.Record.HolderIdentity)
@@ -296,7 +295,7 @@ func (c *candidate) tellHolder(s sighting) {
 
 // leave settles what is under way and gives up what is ours.
 func (c *candidate) leave(ctx context.Context) {
-	until := c.HolderClock.Now() + c.RenewDeadline
+	q := question{until: c.HolderClock.Now() + c.RenewDeadline}
 	open := c.unsettled
 	if c.acquiring != nil {
 		a := <-c.acquiring
@@ -309,30 +308,38 @@ func (c *candidate) leave(ctx context.Context) {
 		<-c.claiming
 	}
 	if open {
-		c.read(ctx, until)
+		c.read(ctx, q)
 	}
-	s := c.sight.look()
-	switch {
-	case c.mine(s.obs):
-		if err := c.giveUp(ctx, until); err != nil {
+	if c.mine(c.sight.look().obs) {
+		if _, err := c.giveUp(ctx, q.until); err != nil {
 			c.Logger.Warn("release failed, others wait for the end of the lease", "err", err)
 		}
-	case s.heir() == c.Identity:
+		return
+	}
+	for range 2 { // once more if the holder's renewal came in between
+		s := c.sight.look()
+		if s.heir() != c.Identity {
+			return
+		}
 		to := s.obs.Record
 		to.Heir = ""
-		if a := c.write(ctx, "claim", c.HolderClock.Now()+c.RetryPeriod, s.obs, to); a.err != nil {
-			c.Logger.Debug("place of heir not given up", "err", a.err)
+		q := question{operation: claim, until: c.HolderClock.Now() + c.RetryPeriod}
+		if a := c.write(ctx, q, s.obs, to); !errors.Is(a.err, ErrConflict) {
+			return // a hint: an heir that is gone is not waited for long
 		}
+		c.read(ctx, q)
 	}
 }
 
-// giveUp releases the lock as long as the record is this process's own. It
-// must be called by whoever has seen that no child is left.
-func (e *Elector) giveUp(ctx context.Context, until time.Duration) error {
+// giveUp releases the lock as long as the record is this process's own, and
+// reports whether it did. It must be called by whoever has seen that no child
+// is left. What failed is tried again until `until`.
+func (e *Elector) giveUp(ctx context.Context, until time.Duration) (released bool, err error) {
+	var futile futility
 	for {
 		s := e.sight.look()
 		if !e.mine(s.obs) {
-			return nil
+			return false, nil
 		}
 		at := time.Now()
 		to := Record{
@@ -344,16 +351,29 @@ func (e *Elector) giveUp(ctx context.Context, until time.Duration) error {
 		if heir := s.heir(); heir != "" && heir != e.Identity {
 			to.Heir = mark{Transitions: to.LeaseTransitions, Heir: heir}.String()
 		}
-		a := e.write(ctx, "release", until, s.obs, to)
+		a := e.write(ctx, question{operation: release, until: until}, s.obs, to)
 		if a.err == nil {
-			return nil
+			return true, nil
+		}
+		pause := e.pauseAfter(a.err)
+		if errors.Is(a.err, ErrConflict) {
+			if read := e.read(ctx, question{until: until}); read.err != nil {
+				pause = e.pauseAfter(read.err)
+			} else {
+				pause = futile.after(s.obs.Revision, read.obs.Revision, e.RetryPeriod)
+			}
+		}
+		left := until - e.HolderClock.Now()
+		if left <= 0 {
+			return false, a.err
+		}
+		// Whatever the server asks for, one more try before the end.
+		e.pause(ctx, min(pause, max(left/2, futilePause)))
+		if ctx.Err() != nil {
+			return false, a.err
 		}
 		if !errors.Is(a.err, ErrConflict) {
-			e.pause(ctx, e.pauseAfter(a.err))
+			e.read(ctx, question{until: until})
 		}
-		if ctx.Err() != nil || e.HolderClock.Now() >= until {
-			return a.err
-		}
-		e.read(ctx, until)
 	}
 }

@@ -55,7 +55,7 @@ type Config struct {
 	// Requests is called after each answer of the lock, from any goroutine.
 	// Nil: nobody listens.
 	Requests func(Request)
-	// Jitter returns a number in [0,1). Nil: a random one.
+	// Jitter returns a number in [0,1), from any goroutine. Nil: a random one.
 	Jitter func() float64
 
 	Logger *slog.Logger
@@ -63,7 +63,8 @@ type Config struct {
 
 // Request is one answered (or abandoned) request to the lock, for statistics.
 type Request struct {
-	// Operation is acquire, renew, release, claim (of the place of heir) or read.
+	// Operation is create, acquire, renew, release, claim (of the place of
+	// heir) or read.
 	Operation string
 	Took      time.Duration
 	// Err is nil for success.
@@ -77,6 +78,9 @@ func (c *Config) validate() error {
 	}
 	if c.Identity == "" {
 		mistakes = append(mistakes, errors.New("identity is empty"))
+	}
+	if c.Instance.Process == "" {
+		mistakes = append(mistakes, errors.New("the instance's process is empty, so nothing tells its writes from others'"))
 	}
 	if c.LeaseDuration < MinLeaseDuration {
 		mistakes = append(mistakes, fmt.Errorf("lease duration %v is less than %v", c.LeaseDuration, MinLeaseDuration))

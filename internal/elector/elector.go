@@ -40,43 +40,62 @@ const pollsPerWatch = 30
 // Run follows the lock until ctx ends, and returns nil. It must run while
 // Campaign or a Term does.
 func (e *Elector) Run(ctx context.Context) error {
-	told := false
+	told := ""
+	tell := func(message string, err error, next time.Duration) {
+		if text := err.Error(); text != told {
+			told = text
+			e.Logger.Warn(message, "next", next.Round(time.Millisecond), "err", err)
+		}
+	}
 	for ctx.Err() == nil {
 		err := e.watchOnce(ctx)
 		switch {
-		case ctx.Err() != nil:
-			return nil
+		case err == nil || ctx.Err() != nil:
 		case errors.Is(err, ErrForbidden):
-			if !told {
-				e.Logger.Warn("watching is forbidden, polling instead", "every", e.RetryPeriod, "err", err)
-				told = true
-			}
+			tell("watching is forbidden, polling instead", err, e.RetryPeriod)
 			for range pollsPerWatch {
-				e.read(ctx, e.HolderClock.Now()+e.RenewDeadline)
-				if !e.pause(ctx, e.RetryPeriod) {
+				next := e.RetryPeriod
+				if a := e.look(ctx); a.err != nil && ctx.Err() == nil {
+					next = e.pauseAfter(a.err)
+					tell("polling failed", a.err, next)
+				}
+				if !e.pause(ctx, next) {
 					return nil
 				}
 			}
-		case err != nil:
+		default:
 			// Spread: every candidate lost its stream at the same moment.
-			next := e.RetryPeriod/2 + time.Duration(e.Jitter()*float64(e.RetryPeriod))
+			next := max(e.RetryPeriod/2+time.Duration(e.Jitter()*float64(e.RetryPeriod)), askedPause(err))
 			e.sight.failed(true, err)
 			e.Logger.Warn("watch broke", "next", next.Round(time.Millisecond), "err", err)
 			if !e.pause(ctx, next) {
 				return nil
 			}
+			e.look(ctx) // it may be the watch alone that does not work
 		}
 	}
 	return nil
 }
 
+// look reads the lock once, as far as an answer can be had within a term.
+func (e *Elector) look(ctx context.Context) answer {
+	return e.read(ctx, question{until: e.HolderClock.Now() + e.RenewDeadline})
+}
+
 // watchOnce follows the lock until the stream breaks or seems to be dead; nil
-// asks for a new one at once.
+// asks for a new one at once. While it delivers nothing at all, not even how
+// the lock is, the lock is read besides.
 func (e *Elector) watchOnce(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	before := e.sight.look().delivered
 	broken := make(chan error, 1)
 	go func() { broken <- e.Lock.Watch(ctx, e.sight.watch) }()
+	go func() {
+		for e.pause(ctx, e.RetryPeriod) && e.sight.look().delivered == before {
+			e.look(ctx)
+		}
+	}()
 	select {
 	case err := <-broken:
 		return err

@@ -17,8 +17,9 @@ type sighting struct {
 	// held says that a holder was ever seen, and for how long its lease would
 	// have to be waited out.
 	held time.Duration
-	// watched is the last revision that the watch delivered.
-	watched uint64
+	// watched is the last revision that the watch delivered, delivered how many
+	// times it did.
+	watched, delivered uint64
 	// unreadable and unwritable are why the lock could not be read, or written.
 	unreadable, unwritable error
 }
@@ -33,6 +34,9 @@ type sight struct {
 
 	mu  sync.Mutex
 	now sighting
+	// newest is the highest revision noted. What a watch or a write brings late
+	// is below it; only a read may lower it.
+	newest uint64
 }
 
 func newSight(clock Clock, own time.Duration) *sight {
@@ -50,8 +54,10 @@ func (s *sight) watch(obs Observation) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.now.watched = obs.Revision
+	s.now.delivered++
 	s.now.unreadable = nil
-	if s.now.seq == 0 || obs.Revision > s.now.obs.Revision {
+	gone := obs.Revision == 0 && s.now.obs.Exists
+	if s.now.seq == 0 || obs.Revision > s.newest || gone {
 		s.adopt(obs)
 	}
 }
@@ -61,7 +67,7 @@ func (s *sight) wrote(obs Observation) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.now.unreadable, s.now.unwritable = nil, nil
-	if s.now.seq == 0 || obs.Revision > s.now.obs.Revision {
+	if s.now.seq == 0 || obs.Revision > s.newest {
 		s.adopt(obs)
 	}
 }
@@ -73,22 +79,27 @@ func (s *sight) read(obs Observation, before uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.now.unreadable = nil
-	switch last := s.now.obs; {
-	case s.now.seq == before && (obs.Revision != last.Revision || obs.Exists != last.Exists),
-		obs.Revision > last.Revision,
-		s.now.seq == 0:
+	last := s.now.obs
+	differs := s.now.seq == before && (obs.Revision != last.Revision || obs.Exists != last.Exists)
+	if s.now.seq == 0 || obs.Revision > s.newest || differs {
+		if obs.Exists {
+			s.newest = obs.Revision
+		}
 		s.adopt(obs)
 	}
 }
 
 func (s *sight) adopt(obs Observation) {
 	at := s.clock.Now()
-	if s.now.seq == 0 || obs.Exists != s.now.obs.Exists || obs.Spec != s.now.obs.Spec {
+	// Records without a holder look alike: between two of them somebody may
+	// have held the lock unseen.
+	if s.now.seq == 0 || obs.Spec != s.now.obs.Spec || obs.Record.HolderIdentity == "" {
 		s.now.changed = at
 	}
 	if obs.Record.HolderIdentity != "" {
 		s.now.held = s.duration(obs.Record)
 	}
+	s.newest = max(s.newest, obs.Revision)
 	s.now.seq++
 	s.now.obs, s.now.noted = obs, at
 	s.stir()

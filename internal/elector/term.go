@@ -78,6 +78,8 @@ func (t *Term) Valid() bool {
 	select {
 	case <-t.over:
 		return false
+	case <-t.closing:
+		return false
 	default:
 		return t.e.HolderClock.Now() < t.renewed()+t.e.RenewDeadline
 	}
@@ -101,11 +103,13 @@ func (t *Term) Lapse() { close(t.lapsing) }
 // the lease.
 func (t *Term) Release(ctx context.Context) error {
 	t.Abandon()
-	err := t.e.giveUp(ctx, t.e.HolderClock.Now()+t.e.RenewDeadline)
+	released, err := t.e.giveUp(ctx, t.e.HolderClock.Now()+t.e.RenewDeadline)
 	if err != nil {
 		return fmt.Errorf("release %s: %w", t.e.Lock, err)
 	}
-	t.e.Logger.Info("released", "token", t.token)
+	if released {
+		t.e.Logger.Info("released", "token", t.token)
+	}
 	return nil
 }
 
@@ -150,6 +154,9 @@ func (t *Term) hold() {
 		// answered and move the kill.
 		silent  bool
 		lapsing = t.lapsing
+		// tried is the revision that the last write started from.
+		tried  uint64
+		futile futility
 	)
 	for {
 		now, s := clock.Now(), e.sight.look()
@@ -180,14 +187,18 @@ func (t *Term) hold() {
 		case idle && now < due:
 			wake = min(due, deadline)
 		case idle && unsettled:
-			reading = background(func() answer { return e.read(ctx, kill) })
-		case idle && !s.obs.Exists:
-			// Made anew without a holder first, for the reason that
-			// candidate.create gives.
-			writing = background(func() answer { return e.write(ctx, "create", kill, s.obs, Record{}) })
+			reading = background(func() answer {
+				return e.read(ctx, question{until: kill, mayRepeat: t.mayRepeat})
+			})
 		case idle:
-			to := t.renewal(s)
-			writing = background(func() answer { return e.write(ctx, "renew", kill, s.obs, to) })
+			q, to := question{operation: renew, until: kill, mayRepeat: t.mayRepeat}, t.renewal(s)
+			if !s.obs.Exists {
+				// Made anew without a holder first, for the reason that
+				// candidate.create gives.
+				q.operation, to = create, Record{}
+			}
+			tried = s.obs.Revision
+			writing = background(func() answer { return e.write(ctx, q, s.obs, to) })
 		}
 
 		timer.Reset(wake)
@@ -205,6 +216,12 @@ func (t *Term) hold() {
 			switch {
 			case a.err == nil && !e.mine(a.obs):
 				due = clock.Now() // created: T0 stands
+			case a.err == nil && clock.Now() >= t.renewed()+e.RenewDeadline:
+				// Too late to go on, but the kill moves.
+				t.end(fmt.Errorf("%w (%v)", ErrRenewDeadline, e.RenewDeadline))
+				silent = true
+				t.t0.Store(int64(max(a.sent, t.renewed())))
+				t.spec = a.obs.Spec
 			case a.err == nil:
 				t.t0.Store(int64(max(a.sent, t.renewed())))
 				t.spec = a.obs.Spec
@@ -212,15 +229,28 @@ func (t *Term) hold() {
 			case errors.Is(a.err, ErrConflict):
 				unsettled, due = true, clock.Now()
 			default:
-				due = t.again("renew", a.err)
+				due = t.again(renew, a.err)
 			}
 		case a := <-reading:
 			reading = nil
 			unsettled, due = a.err != nil, clock.Now()
 			if a.err != nil {
 				due = t.again("read", a.err)
+			} else {
+				due += futile.after(tried, a.obs.Revision, e.RetryPeriod)
 			}
 		}
+	}
+}
+
+// mayRepeat reports whether more may be sent in this term. It reads the clock,
+// not what hold has made of it.
+func (t *Term) mayRepeat() bool {
+	select {
+	case <-t.lapsing:
+		return false
+	default:
+		return t.Valid()
 	}
 }
 

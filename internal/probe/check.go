@@ -49,6 +49,11 @@ func newCheck(run context.Context, kind Kind, spec *Spec, handle handler, log *s
 // success and otherwise why it failed. It returns no later than the run's
 // deadline, whatever the handler does.
 func (c *check) outcome(ctx context.Context) error {
+	// An exec probe must not be spawned while what the command has left behind
+	// is being killed.
+	if c.run.Err() != nil {
+		return errEnded
+	}
 	f := c.join()
 	select {
 	case <-f.done:

@@ -441,6 +441,21 @@ func TestStopped_EndsTheProbesInFlight(t *testing.T) {
 	})
 }
 
+func TestStopped_LetsNoFurtherProbeBegin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCommand()
+		checks := c.checks(t, map[Kind]string{Readiness: ""})
+		checks.Started()
+		r, _ := checks.state() // as a request has it that comes at this moment
+		checks.Stopped()
+		fails(t, "ready", r.ready.outcome(t.Context()), "the command has ended")
+		synctest.Wait()
+		if len(c.ran("ready")) != 0 {
+			t.Error("a probe was run after the end of the command")
+		}
+	})
+}
+
 // Whoever has seen that the startup probe has not passed may run it again just
 // after it has.
 func TestStartup_MayPassTwice(t *testing.T) {
@@ -525,6 +540,8 @@ func TestChecks_AreSafeForConcurrentUse(t *testing.T) {
 		}
 		cancel()
 		group.Wait()
+		c.mu.Lock() // a probe that was cut short may still be on its way out
+		defer c.mu.Unlock()
 		for name, most := range c.most {
 			if most > 1 {
 				t.Errorf("%d runs of %s at one time", most, name)

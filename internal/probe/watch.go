@@ -32,7 +32,7 @@ func (c *Checks) Watch(ctx context.Context, changed func(ready bool)) {
 	defer cancel()
 	defer context.AfterFunc(r.ctx, cancel)()
 
-	if r.comesUp(alive) {
+	if r.comesUp(alive) && !r.hasEnded() {
 		r.watch(alive, changed)
 	}
 	<-ctx.Done()

@@ -1,0 +1,301 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/k8s-await-election/k8s-await-election/internal/elector"
+)
+
+// travel is how long a request takes to the lock, and an answer back.
+const travel = time.Millisecond
+
+var errServer = errors.New("internal server error")
+
+// store is a lock in memory, with a revision for each change.
+type store struct {
+	story *story
+
+	mu       sync.Mutex
+	exists   bool
+	revision uint64
+	record   elector.Record
+	streams  map[*stream]struct{}
+	// acquired are the revisions that acquiring writes made.
+	acquired []uint64
+}
+
+func newStore(s *story) *store {
+	return &store{story: s, revision: 100, streams: map[*stream]struct{}{}}
+}
+
+func (s *store) look() elector.Observation {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.observe()
+}
+
+func (s *store) observe() elector.Observation {
+	r := s.record
+	return elector.Observation{
+		Exists:   s.exists,
+		Revision: s.revision,
+		Record:   r,
+		Spec: fmt.Sprint(r.HolderIdentity, "|", r.LeaseDuration, "|", r.AcquireTime.UnixNano(), "|",
+			r.RenewTime.UnixNano(), "|", r.LeaseTransitions),
+	}
+}
+
+func (s *store) set(r elector.Record) elector.Observation {
+	s.exists, s.record = true, r
+	s.revision++
+	obs := s.observe()
+	for st := range s.streams {
+		st.queue = append(st.queue, obs)
+		select {
+		case st.stirred <- struct{}{}:
+		default:
+		}
+	}
+	return obs
+}
+
+// seize is a write of somebody who asks for nothing.
+func (s *store) seize(holder string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.story.tell(holder, "acquired")
+	s.set(elector.Record{
+		HolderIdentity:   holder,
+		LeaseDuration:    lease,
+		AcquireTime:      time.Now(),
+		RenewTime:        time.Now(),
+		LeaseTransitions: s.record.LeaseTransitions + 1,
+	})
+}
+
+// lastAcquired is the revision that the last acquiring write made.
+func (s *store) lastAcquired() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.acquired) == 0 {
+		return 0
+	}
+	return s.acquired[len(s.acquired)-1]
+}
+
+// fault is what happens to one request. The zero fault: nothing.
+type fault struct {
+	// late and slow are added to the way there and back.
+	late, slow time.Duration
+	// drop: it never arrives, and nothing is answered. lose: it arrives, and
+	// nothing is answered.
+	drop, lose bool
+	// stubborn: it arrives even if the caller gives up while it is on its way.
+	stubborn bool
+	// refuse: answered with this, and nothing is done.
+	refuse error
+	// answering is called when the answer has come back, just before the
+	// caller has it.
+	answering func()
+}
+
+// link is one pod's Lock: its way to the store.
+type link struct {
+	store *store
+	who   string
+
+	mu     sync.Mutex
+	isCut  bool
+	script func(kind string) fault
+	// sent is when the last acquire or renewal that was answered was sent: T0.
+	sent time.Duration
+}
+
+func (l *link) String() string { return "lock test" }
+
+// cut is a network that swallows everything, until healed.
+func (l *link) cut()  { l.setCut(true) }
+func (l *link) heal() { l.setCut(false) }
+
+func (l *link) setCut(cut bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.isCut = cut
+}
+
+func (l *link) cutOff() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.isCut
+}
+
+// on sets what happens to each request from now on.
+func (l *link) on(script func(kind string) fault) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.script = script
+}
+
+// once is a fault for the first request of a kind.
+func once(kind string, f fault) func(string) fault {
+	var mu sync.Mutex
+	done := false
+	return func(k string) fault {
+		mu.Lock()
+		defer mu.Unlock()
+		if k != kind || done {
+			return fault{}
+		}
+		done = true
+		return f
+	}
+}
+
+// t0 is the instant of that name in the timing inequality.
+func (l *link) t0() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.sent
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-timer.C:
+		return nil
+	}
+}
+
+func silence(ctx context.Context) error {
+	<-ctx.Done()
+	return context.Cause(ctx)
+}
+
+// request takes one request there and its answer back.
+func (l *link) request(ctx context.Context, kind string, apply func() (elector.Observation, error)) (elector.Observation, error) {
+	l.mu.Lock()
+	var f fault
+	if l.script != nil {
+		f = l.script(kind)
+	}
+	if l.isCut && !f.stubborn {
+		f.drop = true
+	}
+	l.mu.Unlock()
+	if f.drop {
+		return elector.Observation{}, silence(ctx)
+	}
+	arrives := time.Now().Add(travel + f.late)
+	if err := sleep(ctx, travel+f.late); err != nil {
+		if f.stubborn {
+			time.AfterFunc(time.Until(arrives), func() { _, _ = apply() })
+		}
+		return elector.Observation{}, err
+	}
+	var obs elector.Observation
+	err := f.refuse
+	if err == nil {
+		obs, err = apply()
+	}
+	if f.lose || l.cutOff() {
+		return elector.Observation{}, silence(ctx)
+	}
+	if err := sleep(ctx, travel+f.slow); err != nil {
+		return elector.Observation{}, err
+	}
+	if f.answering != nil {
+		f.answering()
+	}
+	return obs, err
+}
+
+func (l *link) Read(ctx context.Context) (elector.Observation, error) {
+	return l.request(ctx, "read", func() (elector.Observation, error) { return l.store.look(), nil })
+}
+
+// kind tells what a write is for, and whether it belongs to the story.
+func kind(from elector.Observation, to elector.Record) string {
+	was := from.Record
+	switch {
+	case to.HolderIdentity == "" && !from.Exists:
+		return "created"
+	case to.HolderIdentity == "":
+		return "released"
+	case was.HolderIdentity == to.HolderIdentity && was.RenewTime.Equal(to.RenewTime):
+		return "claimed"
+	case was.HolderIdentity == to.HolderIdentity && was.Instance == to.Instance:
+		return "renewed"
+	}
+	return "acquired"
+}
+
+func (l *link) Write(ctx context.Context, from elector.Observation, to elector.Record) (elector.Observation, error) {
+	kind, sent := kind(from, to), l.store.story.now()
+	obs, err := l.request(ctx, kind, func() (elector.Observation, error) {
+		s := l.store
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if from.Exists != s.exists || from.Revision != s.revision {
+			return elector.Observation{}, fmt.Errorf("put: %w", elector.ErrConflict)
+		}
+		obs := s.set(to)
+		s.story.add(kind != "acquired" && kind != "released", l.who, "%s", kind)
+		if kind == "acquired" {
+			s.acquired = append(s.acquired, obs.Revision)
+		}
+		return obs, nil
+	})
+	if err == nil && (kind == "acquired" || kind == "renewed") {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.sent = max(l.sent, sent)
+	}
+	return obs, err
+}
+
+// stream is one watch. Its fields are covered by the store's mutex.
+type stream struct {
+	queue   []elector.Observation
+	stirred chan struct{}
+}
+
+func (l *link) Watch(ctx context.Context, deliver func(elector.Observation)) error {
+	s := l.store
+	st := &stream{stirred: make(chan struct{}, 1)}
+	s.mu.Lock()
+	st.queue = append(st.queue, s.observe())
+	s.streams[st] = struct{}{}
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.streams, st)
+	}()
+	for {
+		s.mu.Lock()
+		news := st.queue
+		st.queue = nil
+		s.mu.Unlock()
+		for _, obs := range news {
+			// What is under way in a cut arrives after it.
+			for err := sleep(ctx, travel); err != nil || l.cutOff(); err = sleep(ctx, 10*travel) {
+				if err != nil {
+					return err
+				}
+			}
+			deliver(obs)
+		}
+		select {
+		case <-st.stirred:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
