@@ -29,6 +29,7 @@ type Proxy struct {
 	delay    time.Duration
 	pairs    map[*pair]struct{}
 	accepted int
+	holding  int
 	closed   bool
 }
 
@@ -131,11 +132,19 @@ func (p *Proxy) Accepted() int {
 	return p.accepted
 }
 
-// Open is how many connections are open now.
+// Open is how many connections are open now. That a side has closed one is
+// noticed only while bytes pass.
 func (p *Proxy) Open() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.pairs)
+}
+
+// Holding is how many chunks of bytes are being held back now.
+func (p *Proxy) Holding() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.holding
 }
 
 // Close ends everything and waits until all is gone. It may be called again.
@@ -232,12 +241,16 @@ func (p *Proxy) forward(c *pair, to, from net.Conn) {
 func (p *Proxy) hold(c *pair) {
 	p.mu.Lock()
 	all, one, delay := p.passing, c.passing, p.delay
+	p.holding++
 	p.mu.Unlock()
 	<-all
 	if one != nil {
 		<-one
 	}
 	time.Sleep(delay)
+	p.mu.Lock()
+	p.holding--
+	p.mu.Unlock()
 }
 
 func (c *pair) reset() {

@@ -38,7 +38,7 @@ func TestWrite_GoesOverANewConnectionWhileTheFirstHangs(t *testing.T) {
 		_, err := lock.Write(ctx, made, record("b"))
 		hanging <- err
 	}()
-	// Two that hang, one after the other, and neither is used again.
+	eventually(t, "the first write is under way", func() bool { return proxy.Holding() > 0 })
 	second := write(t, lock, made, record("c"))
 	select {
 	case err := <-hanging:
@@ -47,7 +47,6 @@ func TestWrite_GoesOverANewConnectionWhileTheFirstHangs(t *testing.T) {
 	}
 	cancel()
 	mustBe(t, <-hanging, context.Canceled)
-	eventually(t, "the abandoned connection is closed", func() bool { return proxy.Open() == 1 })
 
 	// The one that answered is used on.
 	before := proxy.Accepted()
@@ -57,6 +56,7 @@ func TestWrite_GoesOverANewConnectionWhileTheFirstHangs(t *testing.T) {
 	}
 	// What was held back arrives late and changes nothing.
 	proxy.Pass()
+	eventually(t, "the abandoned connection is closed", func() bool { return proxy.Open() == 1 })
 	if now := read(t, lock); now.Revision != third.Revision {
 		t.Errorf("revision %d, want %d", now.Revision, third.Revision)
 	}

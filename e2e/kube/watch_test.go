@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/k8s-await-election/k8s-await-election/e2e/apiserver"
 	"github.com/k8s-await-election/k8s-await-election/e2e/faultproxy"
 	"github.com/k8s-await-election/k8s-await-election/internal/elector"
 )
@@ -99,7 +100,64 @@ func TestWatch_ResumesWhereTheServerEndsTheStream(t *testing.T) {
 	}
 }
 
-// After a compaction the server answers a resumption with 410, inside a 200.
+// An API server that was restarted does not know what changed before.
+func TestWatch_BeginsAnewAfterARestartOfTheServer(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	own, err := apiserver.Start(ctx, apiserver.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := own.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	answers, err := faultproxy.Intercept(own.Config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(answers.Close)
+	// The first stream ends in good order; the next begins when the server is
+	// back.
+	streams, restarted, resuming := 0, make(chan struct{}), make(chan struct{})
+	answers.Answer(func(r *http.Request) http.Handler {
+		query := r.URL.Query()
+		if query.Get("watch") == "" {
+			return nil
+		}
+		switch streams++; streams {
+		case 1:
+			query.Set("timeoutSeconds", "1")
+			r.URL.RawQuery = query.Encode()
+		case 2:
+			close(resuming)
+			<-restarted
+		}
+		return nil
+	})
+	lock := client(t, own.Config()).Lease("default", "db")
+	made := write(t, lock, elector.Observation{}, record("a"))
+	seen, ended := watch(t, client(t, answers.Config()).Lease("default", "db"))
+	if got := next(t, seen, ended); got.Revision != made.Revision {
+		t.Fatalf("delivered %+v", got)
+	}
+	<-resuming
+	renewed := write(t, lock, made, record("b"))
+	if err := own.Restart(ctx); err != nil {
+		t.Fatal(err)
+	}
+	close(restarted)
+	if got := next(t, seen, ended); got.Revision != renewed.Revision {
+		t.Errorf("delivered revision %d, want %d", got.Revision, renewed.Revision)
+	}
+	if got := watches(answers); len(got) != 3 || strings.Contains(got[1], "sendInitialEvents") || !strings.Contains(got[2], "sendInitialEvents") {
+		t.Errorf("streams %q", got)
+	}
+}
+
+// What is said of that differs: inside a 200 on API servers, as an answer
+// elsewhere.
 func TestWatch_BeginsAnewWhenTheServerHasForgottenItsPlace(t *testing.T) {
 	t.Parallel()
 	for name, gone := range map[string]http.Handler{

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -75,6 +76,9 @@ func (d *demo) until(ctx context.Context, what string, done func([]record.Run) b
 		d.show(ctx, runs)
 		if done(runs) {
 			return nil
+		}
+		if !slices.ContainsFunc(d.replicas, (*replica).running) {
+			return fmt.Errorf("%s: all replicas have ended", what)
 		}
 		select {
 		case <-ctx.Done():

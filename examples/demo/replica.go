@@ -35,6 +35,7 @@ func newReplica(o options, folder, runs, name string) *replica {
 	} else {
 		env = append(env,
 			"K8S_AWAIT_ELECTION_LOCK_TYPE=leases",
+			"K8S_AWAIT_ELECTION_KUBECONFIG="+os.Getenv("KUBECONFIG"),
 			fmt.Sprintf("K8S_AWAIT_ELECTION_LEASE_DURATION=%s", leaseDuration),
 			fmt.Sprintf("K8S_AWAIT_ELECTION_RENEW_DEADLINE=%s", renewDeadline),
 			fmt.Sprintf("K8S_AWAIT_ELECTION_RETRY_PERIOD=%s", retryPeriod),

@@ -108,7 +108,7 @@ func (d *demo) end(ctx context.Context, leader record.Run, s syscall.Signal, fat
 	}
 	if last := record.HandOvers(runs); len(last) > 0 {
 		d.screen.say("   → %s serves. From the last sign of %s's server to the start of its own: %s",
-			next.Name, leader.Name, milliseconds(last[len(last)-1].Gap))
+			next.Name, leader.Name, span(last[len(last)-1].Gap))
 	}
 	if err := d.look(ctx); err != nil {
 		return next, err
@@ -152,15 +152,19 @@ func (d *demo) judge(runs []record.Run, leaders []string) error {
 
 	d.screen.say("\nHand-over, from the old server's last sign to the next one's start, by their own records:")
 	for i, h := range record.HandOvers(runs) {
-		d.screen.say("   %s  %s → %s  %s", []string{"leader ended (TERM) ", "leader killed (KILL)"}[i], h.From.Name, h.To.Name, milliseconds(h.Gap))
+		d.screen.say("   %s  %s → %s  %s", []string{"leader ended (TERM) ", "leader killed (KILL)"}[i], h.From.Name, h.To.Name, span(h.Gap))
 	}
-	d.screen.say("Two servers at once: never (each wrote a sign of life at least every %s).", milliseconds(silence))
+	d.screen.say("Two servers at once: never (each wrote a sign of life at least every %s).", span(silence))
 	if d.options.lock == "lease" {
 		d.screen.say("The Lease %s/%s is left behind, released.", d.options.namespace, d.options.name)
 	}
 	return nil
 }
 
-func milliseconds(d time.Duration) string {
+// span writes a time as people say it.
+func span(d time.Duration) string {
+	if d >= time.Second {
+		return fmt.Sprintf("%.2f s", d.Seconds())
+	}
 	return fmt.Sprintf("%.1f ms", float64(d)/float64(time.Millisecond))
 }

@@ -41,7 +41,8 @@ type Program struct {
 // Main does what the arguments and the environment say and returns the exit
 // status. It does not return where the program is replaced by the command.
 func Main(p Program) int {
-	c, err := config.Load(p.Args)
+	texts := &parsed{}
+	c, err := config.Load(p.Args, texts.parse)
 	if err != nil {
 		return p.failed(exitConfig, err)
 	}
@@ -60,7 +61,7 @@ func Main(p Program) int {
 	case config.Status:
 		err = status.Show(context.Background(), c.StatusEndpoint, p.Stdout)
 	case config.Run:
-		return p.run(c)
+		return p.run(c, texts)
 	}
 	if err != nil {
 		return p.failed(exitOther, err)
@@ -69,7 +70,7 @@ func Main(p Program) int {
 }
 
 // run runs the command, elected or at once.
-func (p Program) run(c *config.Config) int {
+func (p Program) run(c *config.Config, texts *parsed) int {
 	writer := newLogWriter(p.Stderr)
 	log := newLogger(writer, c.LogLevel, c.LogFormat).With("name", c.Name)
 	for _, warning := range c.Warnings {
@@ -80,7 +81,7 @@ func (p Program) run(c *config.Config) int {
 		err := child.Exec(c.Command, p.Environ)
 		return p.failed(child.ExitStatus(err), err)
 	}
-	code, err := elected(p, c, log)
+	code, err := elected(p, c, texts, log)
 	if err != nil {
 		log.Error("ended", "status", code, "err", err)
 	}
@@ -95,8 +96,6 @@ func exitStatus(status int, err error) int {
 		return status
 	case errors.Is(err, gate.ErrLost), errors.Is(err, gate.ErrAlive):
 		return exitLost
-	case errors.Is(err, errConfig):
-		return exitConfig
 	default:
 		return child.ExitStatus(err)
 	}

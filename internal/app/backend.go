@@ -47,6 +47,27 @@ func openBackend(p Program, c *config.Config, texts *parsed, log *slog.Logger) (
 	default:
 		b.lock = client.Lease(c.LockNamespace, c.LockName)
 	}
+	pod := kube.Pod{Namespace: c.PodNamespace, Name: c.PodName, UID: c.PodUID}
+	announcer := kube.NewAnnouncer(client, pod, log)
+	b.announcer = announcer
+	b.run = func(ctx context.Context) { _ = announcer.Run(ctx) }
+	if c.ServiceName == "" {
+		return b, nil
+	}
+	publisher, err := kube.NewPublisher(client, kube.PublisherOptions{
+		Namespace: c.ServiceNamespace,
+		Service:   c.ServiceName,
+		Ports:     texts.ports,
+		Addresses: c.PodIPs,
+		NodeName:  c.NodeName,
+		Pod:       pod,
+		Mode:      kube.PublishMode(c.ServicePublish),
+		Logger:    log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	b.publisher = publisher
 	return b, nil
 }
 

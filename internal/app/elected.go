@@ -3,11 +3,10 @@ package app
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 	"sync"
-	"syscall"
+	"time"
 
 	"github.com/k8s-await-election/k8s-await-election/internal/child"
 	"github.com/k8s-await-election/k8s-await-election/internal/clock"
@@ -19,16 +18,8 @@ import (
 	"github.com/k8s-await-election/k8s-await-election/internal/status"
 )
 
-// errConfig marks what is wrong with the configuration and was found only by
-// the room that it is for.
-var errConfig = errors.New("bad configuration")
-
 // elected runs the command behind an election.
-func elected(p Program, c *config.Config, log *slog.Logger) (int, error) {
-	texts, err := parse(c)
-	if err != nil {
-		return exitConfig, fmt.Errorf("%w: %w", errConfig, err)
-	}
+func elected(p Program, c *config.Config, texts *parsed, log *slog.Logger) (int, error) {
 	// Found now and not when elected: a standby that could never lead helps
 	// nobody.
 	if _, err := child.Resolve(c.Command[0], p.Environ); err != nil {
@@ -83,7 +74,7 @@ func connect(p Program, c *config.Config, texts *parsed, signals <-chan os.Signa
 		Logger:         log,
 	})
 	if err != nil {
-		return 0, fmt.Errorf("%w: %w", errConfig, err)
+		return 0, err
 	}
 	checks, err := probe.New(probe.Options{
 		Liveness:  texts.liveness,
@@ -97,7 +88,7 @@ func connect(p Program, c *config.Config, texts *parsed, signals <-chan os.Signa
 		Logger: log,
 	})
 	if err != nil {
-		return 0, fmt.Errorf("%w: %w", errConfig, err)
+		return 0, err
 	}
 	run := gate.New(gate.Config{
 		Elector:         election,
@@ -137,6 +128,9 @@ func connect(p Program, c *config.Config, texts *parsed, signals <-chan os.Signa
 	others.Go(func() { _ = election.Run(ctx) })
 	others.Go(func() { backend.run(ctx) })
 
+	shed := time.AfterFunc(c.RetryPeriod, shedStartup) // the first connections are made by then
+	defer shed.Stop()
+
 	code, err := run.Run(ctx)
 	if errors.Is(err, gate.ErrAlive) {
 		return 0, err // wait for nobody
@@ -144,35 +138,6 @@ func connect(p Program, c *config.Config, texts *parsed, signals <-chan os.Signa
 	end()
 	others.Wait()
 	return code, err
-}
-
-// parsed are the texts of the configuration that rooms have parsers for.
-type parsed struct {
-	liveness, readiness, startup *probe.Spec
-	stopSignal                   syscall.Signal
-}
-
-// parse reads them all before it tells what is wrong.
-func parse(c *config.Config) (*parsed, error) {
-	var t parsed
-	var mistakes []error
-	readProbe := func(variable, text string, kind probe.Kind, into **probe.Spec) {
-		if text == "" {
-			return
-		}
-		var err error
-		*into, err = probe.Parse(kind, text)
-		mistakes = append(mistakes, c.Mistake(variable, err))
-	}
-	readProbe("LIVENESS_PROBE_JSON", c.LivenessProbeJSON, probe.Liveness, &t.liveness)
-	readProbe("READINESS_PROBE_JSON", c.ReadinessProbeJSON, probe.Readiness, &t.readiness)
-	readProbe("STARTUP_PROBE_JSON", c.StartupProbeJSON, probe.Startup, &t.startup)
-	if c.StopSignal != "" {
-		var err error
-		t.stopSignal, err = child.ParseSignal(c.StopSignal)
-		mistakes = append(mistakes, c.Mistake("STOP_SIGNAL", err))
-	}
-	return &t, errors.Join(mistakes...)
 }
 
 // spawner is child's command in the gate's words.

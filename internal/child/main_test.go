@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -47,10 +48,11 @@ func TestMain(m *testing.M) {
 func perform(args []string) int {
 	if args[0] == "mount" { // in a mount namespace of our own
 		args = args[1:]
-		if err := errors.Join(
-			syscall.Mount("none", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""),
-			syscall.Mount("proc", "/proc", "proc", 0, ""),
-		); err != nil {
+		err := syscall.Mount("none", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, "")
+		if err == nil && os.Getpid() == 1 {
+			err = syscall.Mount("proc", "/proc", "proc", 0, "")
+		}
+		if err != nil {
 			fmt.Fprintln(os.Stderr, "mount /proc:", err)
 			return 1
 		}
@@ -96,7 +98,25 @@ func inBothModes(t *testing.T, test func(t *testing.T, m mode)) {
 type gate struct {
 	*exec.Cmd
 	out  io.Reader // its stdout
-	errs *bytes.Buffer
+	errs *transcript
+}
+
+// transcript is what a process has said; it may be read while it speaks.
+type transcript struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (t *transcript) Write(b []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.text.Write(b)
+}
+
+func (t *transcript) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.text.String()
 }
 
 // needsRoot skips a test that changes uids.
@@ -129,7 +149,7 @@ func begin(t *testing.T, m mode, words ...string) *gate {
 			attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
 		}
 	}
-	g := &gate{Cmd: exec.CommandContext(ctx, self, append(args, words...)...), errs: new(bytes.Buffer)}
+	g := &gate{Cmd: exec.CommandContext(ctx, self, append(args, words...)...), errs: new(transcript)}
 	g.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0") // else every exit takes a second under -race
 	g.Stderr = g.errs
 	g.SysProcAttr = attr

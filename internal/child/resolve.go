@@ -50,7 +50,11 @@ func Resolve(name string, env []string) (string, error) {
 		return "", fmt.Errorf("%w: its name is empty", ErrNotFound)
 	}
 	if strings.Contains(name, "/") {
-		if err := executable(name); err != nil {
+		info, err := os.Stat(name)
+		if err == nil {
+			err = runnable(name, info)
+		}
+		if err != nil {
 			return "", explainExec(name, err)
 		}
 		return name, nil
@@ -65,11 +69,16 @@ func Resolve(name string, env []string) (string, error) {
 			dir = "."
 		}
 		file := dir + "/" + name // not filepath.Join: it would turn ./x into x
-		err := executable(file)
-		if err == nil {
+		info, err := os.Stat(file)
+		if err != nil {
+			// Also a directory that we may not search, like another user's: as
+			// for a shell, that is no sign of the command being in it.
+			continue
+		}
+		if err = runnable(file, info); err == nil {
 			return file, nil
 		}
-		if refused == nil && !absent(err) {
+		if refused == nil {
 			refused = explainExec(file, err)
 		}
 	}
@@ -79,27 +88,18 @@ func Resolve(name string, env []string) (string, error) {
 	return "", fmt.Errorf("%w: no directory of PATH has %s; give its full path, or add its directory to PATH", ErrNotFound, name)
 }
 
-// executable reports why the file could not be executed.
-func executable(file string) error {
-	info, err := os.Stat(file)
-	if err != nil {
-		return err
-	}
+// runnable reports why a file that is there could not be executed.
+func runnable(file string, info os.FileInfo) error {
 	if info.IsDir() {
 		return syscall.EISDIR
 	}
-	err = unix.Faccessat(unix.AT_FDCWD, file, unix.X_OK, unix.AT_EACCESS)
+	err := unix.Faccessat(unix.AT_FDCWD, file, unix.X_OK, unix.AT_EACCESS)
 	if errors.Is(err, syscall.ENOSYS) || errors.Is(err, syscall.EPERM) {
 		// No such call, or a seccomp filter that refuses what it does not know:
 		// leave it to exec.
 		return nil
 	}
 	return err
-}
-
-// absent reports whether err says that there is no such file.
-func absent(err error) bool {
-	return errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ENOTDIR)
 }
 
 // explainExec tells what a failed look-up or exec of a file means and what helps.

@@ -63,8 +63,8 @@ func TestResolve_FollowsTheRulesOfExecvp(t *testing.T) {
 		"an empty PATH is the current":    {"sh", []string{"PATH="}, "", ErrNotFound},
 		"the first PATH counts":           {"good", []string{path, "PATH=/nowhere"}, dir + "/good", nil},
 		"an empty name":                   {"", []string{path}, "", ErrNotFound},
-		"a name too long for any file":    {strings.Repeat("x", 300), []string{path}, "", ErrNotExecutable},
-		"a name with a NUL":               {"a\x00b", []string{path}, "", ErrNotExecutable},
+		"a name too long for any file":    {strings.Repeat("x", 300), []string{path}, "", ErrNotFound},
+		"a name with a NUL":               {"a\x00b", []string{path}, "", ErrNotFound},
 		"a relative directory in PATH":    {"resolve_test.go", []string{"PATH=."}, "", ErrNotExecutable},
 		"an empty element is the current": {"resolve_test.go", []string{"PATH=/nowhere:"}, "", ErrNotExecutable},
 	} {
@@ -75,6 +75,24 @@ func TestResolve_FollowsTheRulesOfExecvp(t *testing.T) {
 				t.Errorf("Resolve = %q, %v, want %q, %v", got, err, trial.want, trial.err)
 			}
 		})
+	}
+}
+
+func TestResolve_PassesOverADirectoryThatMayNotBeSearched(t *testing.T) {
+	if os.Geteuid() == 0 {
+		t.Skip("needs another user than root, which may search every directory")
+	}
+	t.Parallel()
+	closed := filepath.Join(commands(t), "second")
+	if err := os.Chmod(closed, 0); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.Chmod(closed, 0o755) }) // else it cannot be removed
+	if _, err := Resolve("good2", []string{"PATH=" + closed}); !errors.Is(err, ErrNotFound) {
+		t.Errorf("searched in PATH: %v, want ErrNotFound", err)
+	}
+	if _, err := Resolve(closed+"/good2", nil); !errors.Is(err, ErrNotExecutable) {
+		t.Errorf("named in full: %v, want ErrNotExecutable", err)
 	}
 }
 

@@ -190,9 +190,9 @@ func TestStart_LendsTheTerminalToTheCommand(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = errors.Join(life.Close(), hold.Close(), hear.Close()) }()
-	var errs bytes.Buffer
+	errs := new(transcript)
 	cmd := exec.CommandContext(t.Context(), self, "scenario", "terminal")
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, &errs
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, errs
 	null, err := os.Open(os.DevNull)
 	if err != nil {
 		t.Fatal(err)
@@ -214,7 +214,7 @@ func TestStart_LendsTheTerminalToTheCommand(t *testing.T) {
 				err = errors.Join(cmd.Wait(), err)
 			}
 			if err != nil {
-				t.Fatalf("%q was not said but %q: %v\n%s", word, said, err, &errs)
+				t.Fatalf("%q was not said but %q: %v\n%s", word, said, err, errs)
 			}
 		}
 	}
@@ -231,6 +231,6 @@ func TestStart_LendsTheTerminalToTheCommand(t *testing.T) {
 	}
 	expect("status 130")
 	if err := cmd.Wait(); err != nil {
-		t.Errorf("the gate ended with %v\n%s", err, &errs)
+		t.Errorf("the gate ended with %v\n%s", err, errs)
 	}
 }

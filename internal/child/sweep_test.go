@@ -45,7 +45,7 @@ var swept = map[string]struct {
 	"a stopped command": {
 		sh("echo ready >&8; kill -STOP $$; sleep 100"), 1, -1},
 	"a parent that does not reap": {
-		sh("sleep 0 & sleep 0 & echo ready >&8; exec sleep 100"), 1, -1},
+		me("negligent"), 1, -1},
 	"a leader that has ended before its threads": {
 		me("leaderless"), 1, -1},
 	"a fork bomb": {
@@ -57,6 +57,9 @@ var swept = map[string]struct {
 }
 
 func init() {
+	if slices.Contains(os.Args, "leaderless") {
+		runtime.LockOSThread() // main runs where init does, on the leader
+	}
 	scenarios["sweep"] = func(args []string) error {
 		s, pipe, err := newGate()
 		if err != nil {
@@ -108,8 +111,18 @@ func init() {
 			_, _ = syscall.Write(remains, []byte("ready"))
 			select {}
 		}()
-		syscall.RawSyscall(syscall.SYS_EXIT, 0, 0, 0) // this thread alone
-		return errors.New("a thread has survived its exit")
+		_, _, errno := syscall.RawSyscall(syscall.SYS_EXIT, 0, 0, 0) // this thread alone
+		return fmt.Errorf("a thread has survived its exit: %w", errno)
+	}
+
+	scenarios["negligent"] = func([]string) error {
+		for range 2 {
+			if _, err := syscall.ForkExec("/bin/sh", sh("exit 0"), &syscall.ProcAttr{}); err != nil {
+				return err
+			}
+		}
+		_, _ = syscall.Write(remains, []byte("ready"))
+		select {}
 	}
 
 	scenarios["adopted before"] = func([]string) error {

@@ -119,3 +119,14 @@ func (w *watcher) await(t *testing.T, wanted func(elector.Observation) bool) ele
 		}
 	}
 }
+
+func (w *watcher) ended(t *testing.T) error {
+	t.Helper()
+	select {
+	case err := <-w.end:
+		return err
+	case <-time.After(tooLong):
+		t.Fatal("the watch goes on")
+	}
+	panic("unreachable")
+}

@@ -15,7 +15,7 @@ import (
 type event struct {
 	// lockClosed: a descriptor was closed that may have been the holder's.
 	lockClosed bool
-	// err: there will be no more events.
+	// err: there will be no more events. Not expected of the kernel.
 	err error
 }
 
@@ -25,6 +25,9 @@ type events struct {
 	c      chan event
 	file   *os.File
 	closed chan struct{}
+	// dir is the directory that is watched, whatever has its name by now.
+	dir     os.FileInfo
+	dirName string
 }
 
 var errDirGone = errors.New("the lock directory was deleted or renamed")
@@ -36,6 +39,11 @@ func watchDir(dir, name string) (*events, error) {
 		return nil, fmt.Errorf("inotify_init1: %w; raise fs.inotify.max_user_instances", err)
 	}
 	file := os.NewFile(uintptr(fd), "inotify")
+	info, err := os.Stat(dir)
+	if err != nil {
+		_ = file.Close()
+		return nil, err
+	}
 	const mask = unix.IN_CLOSE_WRITE | unix.IN_MOVED_TO | unix.IN_MOVED_FROM | unix.IN_DELETE |
 		unix.IN_DELETE_SELF | unix.IN_MOVE_SELF | unix.IN_ONLYDIR
 	if _, err := unix.InotifyAddWatch(fd, dir, mask); err != nil {
@@ -47,7 +55,7 @@ func watchDir(dir, name string) (*events, error) {
 		_ = file.Close()
 		return nil, fmt.Errorf("poll inotify: %w", err)
 	}
-	e := &events{c: make(chan event), file: file, closed: make(chan struct{})}
+	e := &events{c: make(chan event), file: file, closed: make(chan struct{}), dir: info, dirName: dir}
 	go e.run(name)
 	return e, nil
 }
@@ -55,6 +63,14 @@ func watchDir(dir, name string) (*events, error) {
 func (e *events) close() {
 	close(e.closed)
 	_ = e.file.Close()
+}
+
+// misplaced reports that the directory watched is not the one of this name. The
+// kernel tells of its deletion only when nobody has a file of it open any more,
+// which is as late as the holder lives.
+func (e *events) misplaced() bool {
+	info, err := os.Stat(e.dirName)
+	return err != nil || !os.SameFile(info, e.dir)
 }
 
 func (e *events) run(name string) {
@@ -91,8 +107,8 @@ func parse(buffer []byte, name string) (happened event, relevant bool) {
 		file := strings.TrimRight(string(buffer[unix.SizeofInotifyEvent:end]), "\x00")
 		buffer = buffer[end:]
 		switch {
-		case mask&(unix.IN_DELETE_SELF|unix.IN_MOVE_SELF|unix.IN_IGNORED|unix.IN_UNMOUNT) != 0:
-			return event{err: errDirGone}, true
+		case mask&(unix.IN_DELETE_SELF|unix.IN_MOVE_SELF) != 0:
+			relevant = true
 		case mask&unix.IN_Q_OVERFLOW != 0: // anything may have happened
 			happened.lockClosed, relevant = true, true
 		case file == name+lockEnding:

@@ -88,7 +88,7 @@ func New(dir, namespace, name string) (*Lock, error) {
 // prepare makes sure that dir can hold locks, and returns the rights of files.
 func prepare(dir string) (mode uint32, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return 0, fmt.Errorf("make lock directory: %w; LOCK_DIR must name a directory, or a place where one can be made", err)
+		return 0, fmt.Errorf("make lock directory %s: %w; LOCK_DIR must name a directory, or a place where one can be made", dir, err)
 	}
 	info, err := os.Stat(dir)
 	if err != nil {

@@ -19,6 +19,9 @@ import (
 	"github.com/k8s-await-election/k8s-await-election/internal/elector"
 )
 
+// The tests of this file are not parallel: what one of them starts would inherit
+// the flocks that the others hold, as descendants do.
+
 // What the test binary does when it is called with these words.
 const (
 	asGate       = "filelock-gate"      // DIR IDENTITY: acquires, releases on the line «release», ends with its input
@@ -192,7 +195,6 @@ func ownMounts() *syscall.SysProcAttr {
 }
 
 func TestLock_ExcludesAnotherProcess(t *testing.T) {
-	t.Parallel()
 	dir := t.TempDir()
 	lock := newLock(t, dir)
 	other := start(t, nil, asGate, dir, "other")
@@ -214,7 +216,6 @@ func TestLock_ExcludesAnotherProcess(t *testing.T) {
 }
 
 func TestLock_IsTakenAtOnceWhenItsHolderIsKilled(t *testing.T) {
-	t.Parallel()
 	dir := t.TempDir()
 	lock := newLock(t, dir)
 	holder := start(t, nil, asGate, dir, "other")
@@ -233,7 +234,6 @@ func TestLock_IsTakenAtOnceWhenItsHolderIsKilled(t *testing.T) {
 }
 
 func TestLock_IsNotTakenWhileADescendantOfAKilledHolderLives(t *testing.T) {
-	t.Parallel()
 	dir := t.TempDir()
 	lock := newLock(t, dir)
 	life, end, err := os.Pipe()
@@ -260,7 +260,6 @@ func TestLock_IsNotTakenWhileADescendantOfAKilledHolderLives(t *testing.T) {
 }
 
 func TestLock_KeepsOutWhoeverWouldFollowARecordThatWasReleasedTooEarly(t *testing.T) {
-	t.Parallel()
 	dir := t.TempDir()
 	lock := newLock(t, dir)
 	life, end, err := os.Pipe()
@@ -282,7 +281,6 @@ func TestLock_KeepsOutWhoeverWouldFollowARecordThatWasReleasedTooEarly(t *testin
 // The same identity again: a proposal of an heir looks like this too, and takes
 // no flock.
 func TestLock_IsTakenBackInTheSameNameOnlyWithTheFlock(t *testing.T) {
-	t.Parallel()
 	dir := t.TempDir()
 	holder := start(t, nil, asGate, dir, "same")
 	holder.says(t, "held")
@@ -300,7 +298,6 @@ func TestLock_IsTakenBackInTheSameNameOnlyWithTheFlock(t *testing.T) {
 }
 
 func TestLock_SurvivesAWriterThatIsKilledAtAnyMoment(t *testing.T) {
-	t.Parallel()
 	dir := t.TempDir()
 	lock := newLock(t, dir)
 	w := watch(t, lock)
@@ -331,7 +328,6 @@ func TestLock_SurvivesAWriterThatIsKilledAtAnyMoment(t *testing.T) {
 }
 
 func TestLock_IsFreeAfterAnAcquirerDiedBetweenFlockAndRecord(t *testing.T) {
-	t.Parallel()
 	dir := t.TempDir()
 	lock := newLock(t, dir)
 	acquirer := start(t, nil, asLocker, dir, "other")
@@ -342,7 +338,6 @@ func TestLock_IsFreeAfterAnAcquirerDiedBetweenFlockAndRecord(t *testing.T) {
 }
 
 func TestLock_PutsAsideWhatAKilledWriterLeft(t *testing.T) {
-	t.Parallel()
 	dir := t.TempDir()
 	lock := newLock(t, dir)
 	if err := os.WriteFile(lock.path+newEnding, []byte(`{"holderIdentity":"ha`), 0); err != nil {
@@ -355,7 +350,6 @@ func TestLock_PutsAsideWhatAKilledWriterLeft(t *testing.T) {
 }
 
 func TestLock_KeepsTheRecordWhenTheDiskIsFull(t *testing.T) {
-	t.Parallel()
 	run(t, ownMounts(), asFullDisk, t.TempDir())
 }
 
@@ -417,7 +411,6 @@ func fullDisk(dir, identity string) error {
 }
 
 func TestLock_SaysWhatIsWrongWithAReadOnlyFileSystem(t *testing.T) {
-	t.Parallel()
 	run(t, ownMounts(), asReadOnly, t.TempDir())
 }
 
@@ -463,7 +456,6 @@ func wantRemedy(err error, dir string, cause error) error {
 }
 
 func TestLock_SaysWhatIsWrongForAUserWhoMayNotWrite(t *testing.T) {
-	t.Parallel()
 	for _, role := range []string{asForeigner, asRefusedDir} {
 		if os.Geteuid() != 0 && role == asForeigner {
 			t.Log("not tested: a lock whose rights are lost in use; it needs root")

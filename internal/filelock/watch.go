@@ -46,6 +46,9 @@ func (l *Lock) Watch(ctx context.Context, deliver func(elector.Observation)) err
 		if watching != nil {
 			return l.failed("watch", watching)
 		}
+		if events.misplaced() {
+			return l.failed("watch", errDirGone)
+		}
 		timer.Reset(pause)
 		select {
 		case <-ctx.Done():

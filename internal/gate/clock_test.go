@@ -16,6 +16,8 @@ const never = time.Duration(math.MaxInt64)
 type bubbleClock struct {
 	start time.Time
 	rate  float64
+	// late is how much later than asked for a timer fires.
+	late func() time.Duration
 
 	mu     sync.Mutex
 	offset time.Duration
@@ -23,7 +25,10 @@ type bubbleClock struct {
 }
 
 func newClock(rate float64) *bubbleClock {
-	return &bubbleClock{start: time.Now(), rate: rate, offset: 1000 * time.Second, timers: map[*bubbleTimer]struct{}{}}
+	return &bubbleClock{
+		start: time.Now(), rate: rate, late: func() time.Duration { return 0 },
+		offset: 1000 * time.Second, timers: map[*bubbleTimer]struct{}{},
+	}
 }
 
 func (c *bubbleClock) Now() time.Duration {
@@ -100,7 +105,8 @@ func (t *bubbleTimer) arm() {
 		t.fire()
 	default:
 		// Rounded up: never early.
-		t.alarm = time.AfterFunc(time.Duration(math.Ceil(float64(left)/t.clock.rate)), t.fire)
+		wait := time.Duration(math.Ceil(float64(left) / t.clock.rate))
+		t.alarm = time.AfterFunc(wait+t.clock.late(), t.fire)
 	}
 }
 

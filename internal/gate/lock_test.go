@@ -108,8 +108,9 @@ type link struct {
 	store *store
 	who   string
 
-	mu     sync.Mutex
-	isCut  bool
+	mu sync.Mutex
+	// healed is not nil while the link is cut, and closed when it is healed.
+	healed chan struct{}
 	script func(kind string) fault
 	// sent is when the last acquire or renewal that was answered was sent: T0.
 	sent time.Duration
@@ -118,19 +119,27 @@ type link struct {
 func (l *link) String() string { return "lock test" }
 
 // cut is a network that swallows everything, until healed.
-func (l *link) cut()  { l.setCut(true) }
-func (l *link) heal() { l.setCut(false) }
-
-func (l *link) setCut(cut bool) {
+func (l *link) cut() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.isCut = cut
+	if l.healed == nil {
+		l.healed = make(chan struct{})
+	}
 }
 
-func (l *link) cutOff() bool {
+func (l *link) heal() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.isCut
+	if l.healed != nil {
+		close(l.healed)
+		l.healed = nil
+	}
+}
+
+func (l *link) cutOff() (healed <-chan struct{}, cut bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.healed, l.healed != nil
 }
 
 // on sets what happens to each request from now on.
@@ -185,7 +194,7 @@ func (l *link) request(ctx context.Context, kind string, apply func() (elector.O
 	if l.script != nil {
 		f = l.script(kind)
 	}
-	if l.isCut && !f.stubborn {
+	if l.healed != nil && !f.stubborn {
 		f.drop = true
 	}
 	l.mu.Unlock()
@@ -204,7 +213,7 @@ func (l *link) request(ctx context.Context, kind string, apply func() (elector.O
 	if err == nil {
 		obs, err = apply()
 	}
-	if f.lose || l.cutOff() {
+	if _, cut := l.cutOff(); cut || f.lose {
 		return elector.Observation{}, silence(ctx)
 	}
 	if err := sleep(ctx, travel+f.slow); err != nil {
@@ -284,10 +293,15 @@ func (l *link) Watch(ctx context.Context, deliver func(elector.Observation)) err
 		st.queue = nil
 		s.mu.Unlock()
 		for _, obs := range news {
+			if err := sleep(ctx, travel); err != nil {
+				return err
+			}
 			// What is under way in a cut arrives after it.
-			for err := sleep(ctx, travel); err != nil || l.cutOff(); err = sleep(ctx, 10*travel) {
-				if err != nil {
-					return err
+			for healed, cut := l.cutOff(); cut; healed, cut = l.cutOff() {
+				select {
+				case <-healed:
+				case <-ctx.Done():
+					return context.Cause(ctx)
 				}
 			}
 			deliver(obs)

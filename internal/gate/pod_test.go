@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -58,8 +59,8 @@ func inBubble(t *testing.T, f func(w *world)) {
 	})
 }
 
-// repeat runs f in many bubbles: where two things have happened at once, Go
-// picks at random which is seen first.
+// repeat runs f in many bubbles: where two things have happened while the gate
+// was busy, Go picks at random which it sees first.
 func repeat(t *testing.T, f func(w *world)) {
 	t.Helper()
 	const times = 30
@@ -75,6 +76,8 @@ func (w *world) end() {
 	for _, p := range w.pods {
 		p.end()
 	}
+	// A gate that returned ErrAlive has waited for nobody.
+	time.Sleep(2 * lease)
 }
 
 // at waits for an instant and until everything that is due at it is done.
@@ -262,8 +265,11 @@ func (p *pod) end() {
 		if process := p.process(); process != nil {
 			process.end(0)
 		}
-		p.signals <- syscall.SIGTERM
 		p.link.heal()
+		select {
+		case p.signals <- syscall.SIGTERM:
+		default:
+		}
 		select {
 		case <-p.ended:
 		case <-time.After(deadline):
@@ -293,6 +299,8 @@ type command struct {
 	// deaf: no signal ends it. Otherwise a stop signal does, after `stopping`.
 	deaf     bool
 	stopping time.Duration
+	// taking is how long the delivery of a signal keeps the gate.
+	taking time.Duration
 	// sweeping is how long what is left takes to die when it is killed.
 	sweeping time.Duration
 	// undead: something of it never dies.
@@ -308,7 +316,10 @@ func (s spawner) Start(extra []string) (Process, error) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	process := &process{p: p, command: p.command, extra: extra, exited: make(chan struct{}), pid: 1000 + len(p.processes)}
+	process := &process{
+		p: p, command: p.command, extra: extra, exited: make(chan struct{}),
+		pid: 1000 + len(p.processes), from: p.w.story.now(),
+	}
 	p.processes = append(p.processes, process)
 	p.w.story.tell(p.name, "started")
 	return process, nil
@@ -323,6 +334,10 @@ type process struct {
 	once   sync.Once
 	exited chan struct{}
 	status int
+
+	// from is when it was started, to when all of it was seen dead; zero: never.
+	from time.Duration
+	to   atomic.Int64
 }
 
 func (q *process) PID() int                { return q.pid }
@@ -348,6 +363,7 @@ func (q *process) Signal(sig syscall.Signal) error {
 		return nil
 	}
 	q.p.w.story.tell(q.p.name, "signalled %d", int(sig))
+	time.Sleep(q.command.taking)
 	if q.command.deaf {
 		return nil
 	}
@@ -374,6 +390,7 @@ func (q *process) Sweep(ctx context.Context) error {
 		return err
 	}
 	q.end(killed)
+	q.to.Store(int64(q.p.w.story.now()))
 	tell(q.p.name, "swept")
 	return nil
 }
@@ -452,9 +469,11 @@ func (b *publisher) Empty(ctx context.Context) error {
 
 type observer struct{ p *pod }
 
-func (o observer) Started(pid int)             { o.p.w.story.tellAside(o.p.name, "observed start of %d", pid) }
-func (o observer) Ended(status int)            { o.p.w.story.tellAside(o.p.name, "observed end %d", status) }
-func (o observer) Announce(reason, msg string) { o.p.w.story.tellAside(o.p.name, "announced %s", reason) }
+func (o observer) Started(pid int)  { o.p.w.story.tellAside(o.p.name, "observed start of %d", pid) }
+func (o observer) Ended(status int) { o.p.w.story.tellAside(o.p.name, "observed end %d", status) }
+func (o observer) Announce(reason, msg string) {
+	o.p.w.story.tellAside(o.p.name, "announced %s", reason)
+}
 
 // hear sets what is called with each log line's message, by who logs it.
 func (p *pod) hear(f func(message string)) {

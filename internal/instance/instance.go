@@ -4,7 +4,9 @@
 //
 // It guarantees that no two processes of one network namespace hold the same
 // claim at one time. It refuses to say that a predecessor is dead: the elector
-// concludes that, from this and from what the predecessor wrote.
+// concludes that, from this and from what the predecessor wrote. Nor does it
+// notice a gate of the same identity in another network namespace: that is what
+// the lock is for.
 package instance
 
 import (
@@ -15,7 +17,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -26,17 +27,19 @@ import (
 // election under the same identity.
 var ErrTaken = errors.New("identity is in use")
 
-// Options name the election and the candidate.
+// Options name the election and the candidate, by any text.
 type Options struct {
 	LockType, Namespace, Name, Identity string
 	// PodUID is the Pod's UID. Empty: the one in the mounted token, if any.
 	PodUID string
 }
 
-// Held is a claim to an identity. It lasts until the process ends.
+// Held is a claim to an identity. It lasts until the process ends, however it
+// ends, and also when it is forgotten; the processes it starts do not share it.
 type Held struct{ fd int }
 
-// Close gives the claim up.
+// Close gives the claim up, to be called once and as the last thing before the
+// exit: with the child dead and the lock released.
 func (h *Held) Close() {
 	if h.fd >= 0 {
 		_ = unix.Close(h.fd)
@@ -46,8 +49,9 @@ func (h *Held) Close() {
 // Claim binds the abstract socket of the identity (unix(7)), which the kernel
 // frees when the process ends and whose name is the network namespace's. It must
 // be called once, before anything is started: a claim made later would prove
-// nothing about who ran before. What cannot be found out stays empty, and then
-// nothing is ever taken back early.
+// nothing about who ran before. What cannot be found out, or may not be bound,
+// stays empty, and then nothing is ever taken back early. The only error is
+// ErrTaken.
 func Claim(o Options) (elector.Instance, *Held, error) {
 	uid := o.PodUID
 	if uid == "" {
@@ -88,18 +92,19 @@ func bind(name string) (int, error) {
 // (unix(7): sun_path has 108).
 const maxName = 107
 
-// socketName is @k8s-await-election/<type>/<namespace>/<lock>/<identity>, or the
-// hash of that where it is too long.
+// socketName is @k8s-await-election/<type>/<namespace>/<lock>/<identity>, or,
+// where that is too long or could be read in two ways, a hash of the four.
 func socketName(o Options) string {
 	const prefix = "@k8s-await-election/"
 	name := prefix + strings.Join([]string{o.LockType, o.Namespace, o.Name, o.Identity}, "/")
-	if len(name) <= maxName {
+	if len(name) <= maxName && !strings.ContainsRune(o.LockType+o.Namespace+o.Name, '/') {
 		return name
 	}
-	sum := sha256.Sum256([]byte(name))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q", o.LockType, o.Namespace, o.Name, o.Identity))
 	return prefix + hex.EncodeToString(sum[:])
 }
 
+// bootID names this run of the kernel (random(4)).
 func bootID() string {
 	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
@@ -108,9 +113,10 @@ func bootID() string {
 	return strings.TrimSpace(string(text))
 }
 
+// netNS is the inode of the network namespace (namespaces(7)).
 func netNS() uint64 {
-	var s syscall.Stat_t
-	if err := syscall.Stat("/proc/self/ns/net", &s); err != nil {
+	var s unix.Stat_t
+	if err := unix.Stat("/proc/self/ns/net", &s); err != nil {
 		return 0
 	}
 	return s.Ino

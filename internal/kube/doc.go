@@ -39,7 +39,8 @@
 //	                 <service>-ipv4 and <service>-ipv6 (with create and update for
 //	                 all names, as LINBIT's tool needs them, it works too, without
 //	                 being able to put right what others change)
-//	traffic, legacy  endpoints: get, watch, create, update on the Service's name
+//	traffic, legacy  endpoints: get, watch, update on the Service's name, and
+//	                 create for all names where the object is not there yet
 //	owner            services: get on the Service's name, optional: what is
 //	                 created goes away with the Service
 //	Events           events: create, optional

@@ -7,8 +7,8 @@
 //     validation and rules of success (Parse, and the files http.go, tcp.go,
 //     grpc.go, exec.go);
 //   - at most one run of each probe is in flight, however many requests ask;
-//   - no answer takes longer than the probe's timeout, even if what it asks
-//     never answers;
+//   - nobody waits for a probe longer than its timeout, even if what it asks
+//     never answers (Ready may wait for two probes, the startup probe first);
 //   - initialDelaySeconds and the startup probe's patience count from the start
 //     of the command, not of the container, which may have stood by for weeks.
 //

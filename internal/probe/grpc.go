@@ -155,7 +155,7 @@ func servingStatus(frame []byte) (uint64, error) {
 // field steps over the value of one protobuf field, and tells it where it is a
 // varint.
 func field(wireType uint64, message []byte) (value uint64, rest []byte, ok bool) {
-	size := uint64(0)
+	var size uint64
 	switch wireType {
 	case 0: // varint
 		value, n := binary.Uvarint(message)

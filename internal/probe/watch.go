@@ -27,13 +27,8 @@ func (c *Checks) Watch(ctx context.Context, changed func(ready bool)) {
 	if r == nil {
 		return
 	}
-	// Whatever the command does after its end is not reported.
-	alive, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(r.ctx, cancel)()
-
-	if r.comesUp(alive) && !r.hasEnded() {
-		r.watch(alive, changed)
+	if r.comesUp(ctx) {
+		r.watch(ctx, changed)
 	}
 	<-ctx.Done()
 }
@@ -54,10 +49,10 @@ func (c *Checks) await(ctx context.Context) *run {
 }
 
 // comesUp runs the startup probe until it has passed, here or for somebody who
-// asked, and returns false if ctx ends first.
+// asked, and returns false if ctx or the command ends first.
 func (r *run) comesUp(ctx context.Context) bool {
 	if r.hasStartedUp() {
-		return true
+		return !r.hasEnded()
 	}
 	// A request may find out first.
 	waiting, cancel := context.WithCancel(ctx)
@@ -71,7 +66,7 @@ func (r *run) comesUp(ctx context.Context) bool {
 	}()
 	if pause(waiting, r.start.spec.InitialDelay-r.age()) {
 		pace := pace{period: r.start.spec.Period}
-		for !r.hasStartedUp() {
+		for !r.hasStartedUp() && !r.hasEnded() {
 			began := time.Now()
 			_ = r.start.outcome(waiting) // its success closes r.up
 			if !pause(waiting, pace.next(false)-time.Since(began)) {
@@ -79,10 +74,10 @@ func (r *run) comesUp(ctx context.Context) bool {
 			}
 		}
 	}
-	return ctx.Err() == nil
+	return ctx.Err() == nil && !r.hasEnded()
 }
 
-// watch runs the readiness probe until ctx ends.
+// watch runs the readiness probe until ctx or the command ends.
 func (r *run) watch(ctx context.Context, changed func(ready bool)) {
 	if r.ready == nil {
 		changed(true)
@@ -97,7 +92,7 @@ func (r *run) watch(ctx context.Context, changed func(ready bool)) {
 	for {
 		began := time.Now()
 		err := r.ready.outcome(ctx)
-		// ctx follows the end of the command, but a moment later.
+		// A failure that either end has caused tells nothing.
 		if ctx.Err() != nil || r.hasEnded() {
 			return
 		}

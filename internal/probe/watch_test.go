@@ -256,6 +256,23 @@ func TestWatch_CountsDelaysFromTheStartOfTheCommand(t *testing.T) {
 	})
 }
 
+func TestWatch_ReportsNothingForACommandThatEndedWhileStartingUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCommand()
+		checks := c.checks(t, map[Kind]string{Startup: `"periodSeconds":1`})
+		v := watch(t, checks)
+		time.Sleep(2 * time.Second)
+		checks.Stopped()
+		ran := len(c.ran("start"))
+		c.set("start", true)
+		time.Sleep(time.Hour)
+		v.want(t)
+		if now := len(c.ran("start")); now != ran {
+			t.Errorf("the startup probe ran %d times after the end", now-ran)
+		}
+	})
+}
+
 func TestWatch_EndsWithItsContext(t *testing.T) {
 	for name, timing := range map[string]map[Kind]string{
 		"without probes":                     nil,

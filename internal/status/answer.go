@@ -77,7 +77,7 @@ func (s *Server) ofCommand(ctx context.Context, ask func(Probes, context.Context
 	}
 	switch {
 	case s.options.Source.Snapshot().expired():
-		return "the lease has expired, and the command has not been seen to be dead"
+		return "the lease is lost, and the command has not been seen to be dead"
 	case err != nil:
 		return err.Error()
 	}
@@ -121,7 +121,7 @@ func (s *Server) answerLeader(w http.ResponseWriter) {
 	case now.leads():
 		send(w, until, http.StatusOK, plain, line(identity+" leads"))
 	case now.expired():
-		send(w, time.Time{}, http.StatusServiceUnavailable, plain, line(identity+" does not lead any more: its lease has expired"))
+		send(w, time.Time{}, http.StatusServiceUnavailable, plain, line(identity+" does not lead any more: its lease is lost"))
 	case leader == "":
 		send(w, time.Time{}, http.StatusServiceUnavailable, plain, line(identity+" stands by; nobody is known to lead"))
 	default:

@@ -94,9 +94,9 @@ func TestAnswers(t *testing.T) {
 		"live leading":                     {leading, probes{}, "/livez", 200, "ok\n"},
 		"live leading without probes":      {leading, nil, "/livez", 200, "ok\n"},
 		"not live leading":                 {leading, ill, "/livez", 503, "liveness probe: exit status 1\n"},
-		"not live after expiry":            {expired, probes{}, "/livez", 503, "the lease has expired, and the command has not been seen to be dead\n"},
-		"not live after expiry, no probes": {expired, nil, "/livez", 503, "the lease has expired, and the command has not been seen to be dead\n"},
-		"after expiry, whatever it says":   {expired, ill, "/livez", 503, "the lease has expired, and the command has not been seen to be dead\n"},
+		"not live after expiry":            {expired, probes{}, "/livez", 503, "the lease is lost, and the command has not been seen to be dead\n"},
+		"not live after expiry, no probes": {expired, nil, "/livez", 503, "the lease is lost, and the command has not been seen to be dead\n"},
+		"after expiry, whatever it says":   {expired, ill, "/livez", 503, "the lease is lost, and the command has not been seen to be dead\n"},
 
 		"ready standing by":      {standby, ill, "/readyz", 200, "ok\n"},
 		"not ready, unread":      {unread, nil, "/readyz", 503, "the lock has not been read yet\n"},
@@ -104,17 +104,17 @@ func TestAnswers(t *testing.T) {
 		"ready leading":          {leading, probes{}, "/readyz", 200, "ok\n"},
 		"ready leading, no read": {Snapshot{Holding: true, ExpiresIn: 1}, probes{}, "/readyz", 200, "ok\n"},
 		"not ready leading":      {leading, ill, "/readyz", 503, "readiness probe: exit status 2\n"},
-		"not ready after expiry": {expired, probes{}, "/readyz", 503, "the lease has expired, and the command has not been seen to be dead\n"},
+		"not ready after expiry": {expired, probes{}, "/readyz", 503, "the lease is lost, and the command has not been seen to be dead\n"},
 
 		"started standing by":           {standby, ill, "/startupz", 200, "ok\n"},
 		"started, lock unreadable":      {unreadable, ill, "/startupz", 200, "ok\n"},
 		"started leading":               {leading, probes{}, "/startupz", 200, "ok\n"},
 		"not started leading":           {leading, ill, "/startupz", 503, "startup probe: exit status 3\n"},
-		"not started, expired":          {expired, probes{}, "/startupz", 503, "the lease has expired, and the command has not been seen to be dead\n"},
+		"not started, expired":          {expired, probes{}, "/startupz", 503, "the lease is lost, and the command has not been seen to be dead\n"},
 		"leader":                        {leading, ill, "/leader", 200, "pod-a leads\n"},
 		"not leader standing by":        {standby, nil, "/leader", 503, "pod-a stands by; pod-b leads\n"},
 		"not leader, nobody is":         {unread, nil, "/leader", 503, "pod-a stands by; nobody is known to lead\n"},
-		"not leader, after expiry":      {expired, nil, "/leader", 503, "pod-a does not lead any more: its lease has expired\n"},
+		"not leader, after expiry":      {expired, nil, "/leader", 503, "pod-a does not lead any more: its lease is lost\n"},
 		"not leader, own old record":    {Snapshot{Leader: "pod-a"}, nil, "/leader", 503, "pod-a stands by; nobody is known to lead\n"},
 		"a leader's name with controls": {Snapshot{Leader: "x\x1b[2J\ny"}, nil, "/leader", 503, "pod-a stands by; x [2J y leads\n"},
 	} {
@@ -195,7 +195,7 @@ func TestProbes_CannotHideThatTheLeaseHasExpiredMeanwhile(t *testing.T) {
 		}
 		s := newServer(Snapshot{}, Options{Probes: probes{live: slow, ready: slow, startup: slow}})
 		s.options.Source = state
-		if code, _, body := ask(t, s, http.MethodGet, path); code != 503 || !strings.Contains(body, "expired") {
+		if code, _, body := ask(t, s, http.MethodGet, path); code != 503 || !strings.Contains(body, "lease is lost") {
 			t.Errorf("%s: %d %s", path, code, body)
 		}
 	}

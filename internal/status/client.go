@@ -84,7 +84,7 @@ func (o object) String() string {
 	case o.IsLeader:
 		this = fmt.Sprintf("leads, lease valid for %.3f s, fencing token %s", o.LeaseExpiresInSeconds, known(o.FencingToken, "unknown"))
 	case o.Status != "ok":
-		this = "does not lead any more: its lease has expired"
+		this = "does not lead any more: its lease is lost"
 	}
 	return fmt.Sprintf("leader: %s\nsince:  %s\nthis:   %s (%s)\nreason: %s\n",
 		known(o.Leader, "nobody is known to lead"), known(o.Since, "unknown"),

@@ -107,7 +107,7 @@ func TestShow_PrintsWhoLeadsSinceWhenAndWhy(t *testing.T) {
 	}{
 		"leading":       {leading, "leader: pod-a\nsince:  2026-01-02T02:04:05Z\nthis:   pod-a (leads, lease valid for 12.345 s, fencing token 4711)\nreason: the lease was released\n"},
 		"standing by":   {standby, "leader: pod-b\nsince:  unknown\nthis:   pod-a (stands by)\nreason: pod-b holds the lease\n"},
-		"expired":       {expired, "leader: nobody is known to lead\nsince:  unknown\nthis:   pod-a (does not lead any more: its lease has expired)\nreason: unknown\n"},
+		"expired":       {expired, "leader: nobody is known to lead\nsince:  unknown\nthis:   pod-a (does not lead any more: its lease is lost)\nreason: unknown\n"},
 		"controls":      {Snapshot{Leader: "x\x1b]0;\ay", Reason: "a\nb"}, "leader: x ]0; y\nsince:  unknown\nthis:   pod-a (stands by)\nreason: a b\n"},
 		"nothing known": {Snapshot{Problem: "forbidden"}, "leader: nobody is known to lead\nsince:  unknown\nthis:   pod-a (stands by)\nreason: forbidden\n"},
 	} {

@@ -45,8 +45,8 @@ type Snapshot struct {
 // leads tells whether this process leads, at the moment of the snapshot.
 func (s Snapshot) leads() bool { return s.Holding && s.ExpiresIn > 0 }
 
-// expired tells whether a term goes on though its lease is not valid any more:
-// the command should be dead by now.
+// expired tells whether a term goes on though this process may not say any more
+// that it leads: the command is being stopped, or should be dead by now.
 func (s Snapshot) expired() bool { return s.Holding && s.ExpiresIn <= 0 }
 
 // leader is who leads, as this process may say it: never itself past its lease,

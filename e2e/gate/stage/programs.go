@@ -1,0 +1,48 @@
+package stage
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
+// Programs are the paths of the binaries that a Stage starts.
+type Programs struct {
+	// Gate is k8s-await-election, Actor the command that it is given.
+	Gate, Actor string
+}
+
+// Build makes both programs in the directory, the gate as it is delivered:
+// static. An error holds what the compiler said. The caller is a test, so the
+// working directory is one of the module e2e.
+func Build(dir string) (Programs, error) {
+	// Whoever runs them may be another user.
+	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // programs, no secrets
+		return Programs{}, err
+	}
+	p := Programs{Gate: filepath.Join(dir, "k8s-await-election"), Actor: filepath.Join(dir, "actor")}
+	module, err := output("go", "list", "-m", "-f", "{{.Dir}}", "github.com/k8s-await-election/k8s-await-election")
+	if err != nil {
+		return p, err
+	}
+	for path, args := range map[string][]string{
+		p.Gate:  {"-C", module, "build", "-o", p.Gate, "./cmd/k8s-await-election"},
+		p.Actor: {"build", "-o", p.Actor, "github.com/k8s-await-election/k8s-await-election/e2e/gate/stage/actor"},
+	} {
+		if _, err := output("go", args...); err != nil {
+			return p, fmt.Errorf("build %s: %w", filepath.Base(path), err)
+		}
+	}
+	return p, nil
+}
+
+func output(name string, args ...string) (string, error) {
+	cmd := exec.Command(name, args...)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	text, err := cmd.CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("%s %q: %w\n%s", name, args, err, text)
+	}
+	return string(text[:max(0, len(text)-1)]), nil
+}

@@ -1,0 +1,48 @@
+package app
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"runtime/debug"
+	"strings"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// shedStartup gives back the memory that only the start needed: it is counted
+// to the container of the user's program, for as long as that runs. Of the
+// program's own file that is nearly all of it, since Go's runtime looks through
+// its tables once and each page fault maps its neighbours too
+// (Documentation/filesystems/proc.rst, RssFile). What is used again is mapped
+// again, from the page cache.
+//
+// MADV_DONTNEED is harmless exactly for private mappings that were never
+// written to (madvise(2)), so writable ones are left alone. On any doubt nothing
+// is done.
+func shedStartup() {
+	debug.FreeOSMemory()
+	program, err := os.Readlink("/proc/self/exe")
+	if err != nil {
+		return
+	}
+	maps, err := os.Open("/proc/self/maps")
+	if err != nil {
+		return
+	}
+	defer func() { _ = maps.Close() }()
+	for lines := bufio.NewScanner(maps); lines.Scan(); {
+		var from, to uintptr
+		var rights string
+		line := lines.Text()
+		if _, err := fmt.Sscanf(line, "%x-%x %4s", &from, &to, &rights); err != nil {
+			continue
+		}
+		if strings.HasSuffix(line, " "+program) && (rights == "r-xp" || rights == "r--p") {
+			// The range is the program's code and constants, not Go's heap.
+			pages := unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(nil), from)), to-from) //nolint:govet // no Go pointer
+			_ = unix.Madvise(pages, unix.MADV_DONTNEED)
+		}
+	}
+}

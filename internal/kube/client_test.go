@@ -1,0 +1,66 @@
+package kube
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestNewClient_OutsideAClusterSaysWhatToSet(t *testing.T) {
+	t.Setenv("KUBERNETES_SERVICE_HOST", "")
+	_, err := NewClient(Options{Logger: slog.New(slog.DiscardHandler)})
+	if err == nil || !strings.Contains(err.Error(), "KUBECONFIG") || !strings.Contains(err.Error(), "LOCK_TYPE=file") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestNewClient_NamesTheKubeconfigAndARemedyButNotItsContent(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := func(name, content string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	for path, remedy := range map[string]string{
+		filepath.Join(dir, "missing"):          "correct KUBECONFIG",
+		dir:                                    "correct KUBECONFIG",
+		file("garbage", "users: secret-token"): "config view",
+		file("no-yaml", "\tsecret-token: ["):   "config view",
+		file("empty", ""):                      "config view",
+		file("no-context", `{"apiVersion":"v1","kind":"Config","current-context":"secret-token"}`): "config view",
+		file("bad-ca", `{"apiVersion":"v1","kind":"Config","current-context":"c",
+			"contexts":[{"name":"c","context":{"cluster":"c","user":"c"}}],"users":[{"name":"c","user":{"token":"secret-token"}}],
+			"clusters":[{"name":"c","cluster":{"server":"https://127.0.0.1:1","certificate-authority":"/does/not/exist"}}]}`): "config view",
+	} {
+		_, err := NewClient(Options{Kubeconfig: path, Logger: slog.New(slog.DiscardHandler)})
+		if err == nil {
+			t.Errorf("%s: no error", path)
+			continue
+		}
+		if text := err.Error(); !strings.Contains(text, path) || !strings.Contains(text, remedy) || strings.Contains(text, "secret-token") {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
+
+func TestNewClient_TakesAListOfKubeconfigsOfWhichSomeAreMissing(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "config")
+	content := `{"apiVersion":"v1","kind":"Config","current-context":"c","contexts":[{"name":"c","context":{"cluster":"c"}}],"clusters":[{"name":"c","cluster":{"server":"https://127.0.0.1:1/prefix"}}]}`
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	list := "/does/not/exist" + string(filepath.ListSeparator) + path
+	c, err := NewClient(Options{Kubeconfig: list, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := c.server.JoinPath(leases.path("a b", "db")).String(); got != "https://127.0.0.1:1/prefix/apis/coordination.k8s.io/v1/namespaces/a%20b/leases/db" {
+		t.Errorf("a lease would be at %s", got)
+	}
+}

@@ -1,0 +1,374 @@
+package kube
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/k8s-await-election/k8s-await-election/internal/gate"
+)
+
+// PublishMode says which objects lead the traffic (SERVICE_PUBLISH).
+type PublishMode string
+
+const (
+	// PublishSlices writes one EndpointSlice for each address family.
+	PublishSlices PublishMode = "endpointslice"
+	// PublishEndpoints writes the Endpoints object of the Service's name, which
+	// the control plane mirrors into slices.
+	PublishEndpoints PublishMode = "endpoints"
+	// PublishBoth writes both, with the mirroring turned off.
+	PublishBoth PublishMode = "both"
+	// PublishAuto writes Endpoints where they are there already and mirrored:
+	// otherwise an address left in them by an older tool would go on getting its
+	// share of the traffic. Else it writes slices. Where the one is not
+	// permitted it writes the other, with a warning.
+	PublishAuto PublishMode = "auto"
+)
+
+// Pod is the Pod of this process. Everything may be empty.
+type Pod struct {
+	Namespace, Name, UID string
+}
+
+func (p Pod) reference() *targetReference {
+	if p.Name == "" {
+		return nil
+	}
+	return &targetReference{Kind: "Pod", Namespace: p.Namespace, Name: p.Name, UID: p.UID}
+}
+
+// PublisherOptions say which traffic leads where.
+type PublisherOptions struct {
+	// Namespace and Service name the Service. Required; the Service must have no
+	// selector.
+	Namespace, Service string
+	// Ports are reached by clients; none is permitted, for headless Services.
+	Ports []Port
+	// Addresses of the Pod, at most one of each family. At least one.
+	Addresses []netip.Addr
+	// NodeName and Pod are noted beside the address where known.
+	NodeName string
+	Pod      Pod
+	// Mode is PublishAuto where it is empty.
+	Mode   PublishMode
+	Logger *slog.Logger
+}
+
+// Publisher leads the clients of a Service to this Pod. It implements
+// gate.Publisher. Publish and Empty may be called again, one after the other or,
+// Empty, also while Publish returns.
+type Publisher struct {
+	client  *Client
+	options PublisherOptions
+	log     *slog.Logger
+	owner   serviceOwner
+	rivals  sync.Once
+
+	mu      sync.Mutex
+	current []destination // what the last Publish wrote
+}
+
+var _ gate.Publisher = (*Publisher)(nil)
+
+// destination is one object that leads traffic.
+type destination interface {
+	// String names the object, as in «endpointslice prod/db-ipv4».
+	String() string
+	kind() (resource, string)
+	// publish makes this Pod the destination, whoever is it now.
+	publish(context.Context) error
+	// holds tells whether the object says what publish writes.
+	holds(object []byte) bool
+	// empty removes this Pod, if it is the destination.
+	empty(context.Context) error
+}
+
+// NewPublisher sends nothing yet.
+func NewPublisher(c *Client, options PublisherOptions) (*Publisher, error) {
+	switch options.Mode {
+	case "":
+		options.Mode = PublishAuto
+	case PublishSlices, PublishEndpoints, PublishBoth, PublishAuto:
+	default:
+		return nil, errors.New("publish the service: the mode must be endpointslice, endpoints, both or auto")
+	}
+	if len(options.Addresses) == 0 {
+		return nil, errors.New("publish the service: the Pod's IP address is not known: set POD_IP from the field status.podIP or status.podIPs")
+	}
+	if options.Pod.Namespace == "" {
+		options.Pod.Namespace = options.Namespace
+	}
+	return &Publisher{
+		client: c, options: options,
+		log:   options.Logger.With("service", options.Namespace+"/"+options.Service),
+		owner: serviceOwner{client: c, namespace: options.Namespace, name: options.Service},
+	}, nil
+}
+
+// Publish implements gate.Publisher.
+func (p *Publisher) Publish(ctx context.Context) {
+	var all sync.WaitGroup
+	defer all.Wait()
+	all.Go(func() { p.owner.find(ctx) }) // while the rest is being found out
+	var chosen []destination
+	written := 0 // of the first ones
+	switch p.options.Mode {
+	case PublishSlices:
+		chosen = p.slices()
+	case PublishEndpoints:
+		chosen = p.endpoints(false)
+	case PublishBoth:
+		chosen = append(p.slices(), p.endpoints(true)...)
+	case PublishAuto:
+		chosen, written = p.choose(ctx)
+	}
+	p.mu.Lock()
+	p.current = chosen
+	p.mu.Unlock()
+	for i, d := range chosen {
+		all.Go(func() { p.keep(ctx, d, i < written) })
+	}
+}
+
+// Empty implements gate.Publisher. What Publish never wrote it does not touch.
+func (p *Publisher) Empty(ctx context.Context) error {
+	p.mu.Lock()
+	current := p.current
+	p.mu.Unlock()
+	errs := make([]error, len(current))
+	var all sync.WaitGroup
+	for i, d := range current {
+		all.Go(func() {
+			if err := d.empty(ctx); err != nil {
+				errs[i] = fmt.Errorf("take the traffic off this Pod: %w", err)
+			}
+		})
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+func (p *Publisher) slices() []destination {
+	var all []destination
+	for _, address := range p.options.Addresses {
+		all = append(all, newSlice(p.client, p.options, address, p.owner.find))
+	}
+	return all
+}
+
+func (p *Publisher) endpoints(skipMirror bool) []destination {
+	return []destination{&legacy{client: p.client, options: p.options, skipMirror: skipMirror, owner: p.owner.find}}
+}
+
+// choose is PublishAuto. The first one or more destinations may already be
+// written when it returns.
+func (p *Publisher) choose(ctx context.Context) (chosen []destination, written int) {
+	first, second := p.slices(), p.endpoints(false)
+	if p.mirrored(ctx) {
+		first, second = second, first
+	}
+	err := first[0].publish(ctx)
+	switch {
+	case err == nil:
+		return first, 1
+	case isForbidden(err) && ctx.Err() == nil:
+		p.log.Warn("publishing by other means, for lack of rights", "instead_of", first[0].String(), "using", second[0].String(), "err", err)
+		return second, 0
+	default:
+		return first, 0 // tried again there
+	}
+}
+
+// mirrored tells whether there are Endpoints that the control plane mirrors. It
+// asks until there is an answer: with a guess, two sources might lead traffic.
+func (p *Publisher) mirrored(ctx context.Context) bool {
+	l := &legacy{client: p.client, options: p.options}
+	var there object
+	p.retry(ctx, "looking for Endpoints of the service", func(ctx context.Context) error {
+		var err error
+		there, err = l.get(ctx)
+		if isForbidden(err) {
+			p.log.Debug("not permitted to look for Endpoints of the service", "err", err)
+			return nil
+		}
+		if isAbsent(err) {
+			return nil
+		}
+		return err
+	})
+	return there != nil && mirrored(there)
+}
+
+// keep publishes one destination and puts it right until ctx ends.
+func (p *Publisher) keep(ctx context.Context, d destination, written bool) {
+	if !written && !p.retry(ctx, "publishing", d.publish) {
+		return
+	}
+	p.log.Info("traffic leads here", "destination", d.String(), "addresses", p.options.Addresses)
+	var all sync.WaitGroup
+	defer all.Wait()
+	all.Go(func() { p.rivals.Do(func() { p.warnOfRivals(ctx) }) })
+	var differs atomic.Bool
+	changed := make(chan struct{}, 1)
+	all.Go(func() { p.watch(ctx, d, &differs, changed) })
+
+	quiet := pace{}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-changed:
+		}
+		// A writer that fights back is not answered in a hot loop.
+		pause, fought := quiet.next(time.Now())
+		if fought {
+			p.log.Warn("somebody else keeps changing the destination of the traffic", "destination", d.String())
+		}
+		if !sleep(ctx, pause) {
+			return
+		}
+		if !differs.Load() {
+			continue
+		}
+		if !p.retry(ctx, "publishing again", d.publish) {
+			return
+		}
+		p.log.Info("destination of the traffic put right after somebody else's change", "destination", d.String())
+	}
+}
+
+// watch tells of states that are not what was published.
+func (p *Publisher) watch(ctx context.Context, d destination, differs *atomic.Bool, changed chan<- struct{}) {
+	res, name := d.kind()
+	pause := backoff{}
+	for {
+		err := p.client.watch(ctx, res, p.options.Namespace, name, func(s state) error {
+			pause = backoff{}
+			differs.Store(!s.exists || !d.holds(s.object))
+			if differs.Load() {
+				select {
+				case changed <- struct{}{}:
+				default:
+				}
+			}
+			return nil
+		})
+		if ctx.Err() != nil {
+			return
+		}
+		if isForbidden(err) {
+			p.log.Warn("changes that others make will not be put right", "destination", d.String(), "err", err)
+			return
+		}
+		delay := pause.next(err)
+		p.log.Debug("watch of the destination ended", "destination", d.String(), "err", err, "next_try_in", delay)
+		if !sleep(ctx, delay) {
+			return
+		}
+	}
+}
+
+// retry does it until it succeeds, or ctx ends: false then.
+func (p *Publisher) retry(ctx context.Context, what string, do func(context.Context) error) bool {
+	pause := backoff{}
+	for {
+		err := do(ctx)
+		if err == nil {
+			return true
+		}
+		if ctx.Err() != nil {
+			return false
+		}
+		delay := pause.next(err)
+		p.log.Warn(what+" did not succeed", "err", err, "next_try_in", delay)
+		if !sleep(ctx, delay) {
+			return false
+		}
+	}
+}
+
+// warnOfRivals looks, where that is permitted, for EndpointSlices of others that
+// belong to the Service: each gets its share of the traffic.
+func (p *Publisher) warnOfRivals(ctx context.Context) {
+	p.mu.Lock()
+	own := map[string]bool{}
+	mirrors := false
+	for _, d := range p.current {
+		res, name := d.kind()
+		own[name] = own[name] || res == endpointSlices
+		mirrors = mirrors || res == endpoints
+	}
+	p.mu.Unlock()
+	text, err := p.client.do(ctx, request{
+		client: p.client.others, method: http.MethodGet, verb: "list",
+		resource: endpointSlices, namespace: p.options.Namespace, name: p.options.Service,
+		query: map[string][]string{"labelSelector": {serviceLabel + "=" + p.options.Service}},
+	})
+	if err != nil {
+		p.log.Debug("not looking for other EndpointSlices of the service", "err", err)
+		return
+	}
+	var list struct {
+		Items []sliceBody `json:"items"`
+	}
+	if json.Unmarshal(text, &list) != nil {
+		return
+	}
+	for _, other := range list.Items {
+		manager := other.Metadata.Labels[managedByLabel]
+		if own[other.Metadata.Name] || len(other.Endpoints) == 0 || mirrors && manager == mirrorManager {
+			continue
+		}
+		p.log.Warn("another EndpointSlice takes part of the service's traffic: delete it once nothing needs it, and see that the Service has no selector",
+			"endpointslice", other.Metadata.Namespace+"/"+other.Metadata.Name, "managed_by", manager)
+	}
+}
+
+// serviceOwner finds the Service, which is to own what is created for it: when
+// the release is uninstalled, nothing is left.
+type serviceOwner struct {
+	client          *Client
+	namespace, name string
+
+	mu    sync.Mutex
+	at    time.Time
+	found *ownerReference
+}
+
+// find is nil where the Service cannot be read. It asks again where the last
+// answer is older than a second: a Service made anew is another owner, and what
+// belongs to one that is gone is deleted.
+func (o *serviceOwner) find(ctx context.Context) *ownerReference {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.at.IsZero() && time.Since(o.at) < time.Second {
+		return o.found
+	}
+	text, err := o.client.do(ctx, request{
+		client: o.client.others, method: http.MethodGet, verb: "get",
+		resource: services, namespace: o.namespace, name: o.name, byName: true,
+	})
+	o.found = nil
+	if err != nil {
+		o.client.log.Debug("what is created for the service will have no owner", "err", err)
+	} else {
+		var service struct {
+			Metadata struct {
+				UID string `json:"uid"`
+			} `json:"metadata"`
+		}
+		if json.Unmarshal(text, &service) == nil && service.Metadata.UID != "" {
+			o.found = &ownerReference{APIVersion: services.apiVersion(), Kind: services.kind, Name: o.name, UID: service.Metadata.UID}
+		}
+	}
+	o.at = time.Now()
+	return o.found
+}
