@@ -15,6 +15,7 @@ import (
 )
 
 var (
+	binary = flag.String("gate", "", "test this `binary` in place of one that is built now")
 	update = flag.Bool("update", false, "rewrite the golden files")
 
 	// server and programs are shared by all tests.
@@ -34,7 +35,7 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer func() { _ = os.RemoveAll(folder) }()
-	if programs, err = stage.Build(folder); err != nil {
+	if programs, err = stage.Build(folder, *binary); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}

@@ -159,7 +159,6 @@ type observer struct {
 
 func (o observer) Started(int) {
 	o.checks.Started()
-	o.metrics.Acquired()
 	o.metrics.ChildStarted()
 }
 

@@ -54,6 +54,8 @@ func (s source) Snapshot() status.Snapshot {
 // count enters an answer of the lock into the metrics.
 func count(metrics *status.Metrics, r elector.Request) {
 	switch {
+	case r.Operation == "acquire" && r.Err == nil:
+		metrics.Acquired()
 	case r.Operation != "renew":
 	case r.Err == nil:
 		metrics.Renewed(r.Took)

@@ -148,8 +148,6 @@ type Config struct {
 
 	// PodName, PodNamespace and PodUID are this Pod, as far as it was told.
 	PodName, PodNamespace, PodUID string
-	// StatusFile and PodLabel are for the sidecar; unparsed.
-	StatusFile, PodLabel string
 
 	LogLevel  slog.Level
 	LogFormat LogFormat

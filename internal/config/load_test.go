@@ -87,7 +87,7 @@ func TestLoad_ReadsEveryVariable(t *testing.T) {
 		"POD_IP": "fd00::7, 10.0.0.7", "NODE_NAME": "node-1.example.org",
 		"ON_LOST": "standby", "STOP_SIGNAL": "QUIT", "STOP_TIMEOUT": "2.5",
 		"READINESS_PROBE_JSON": "r", "LIVENESS_PROBE_JSON": "l", "STARTUP_PROBE_JSON": "s",
-		"POD_NAME": "shop-0", "POD_NAMESPACE": "prod", "POD_UID": "uid", "STATUS_FILE": "/f", "POD_LABEL": "role",
+		"POD_NAME": "shop-0", "POD_NAMESPACE": "prod", "POD_UID": "uid",
 		"LOG_LEVEL": "debug", "LOG_FORMAT": "json", "LOCK_DIR": "/lock",
 	}))
 	got := mustLoad(t, "server")
@@ -101,7 +101,7 @@ func TestLoad_ReadsEveryVariable(t *testing.T) {
 		PodIPs:   []netip.Addr{netip.MustParseAddr("fd00::7"), netip.MustParseAddr("10.0.0.7")},
 		NodeName: "node-1.example.org", OnLost: Standby, StopSignal: "QUIT", StopTimeout: 2500 * time.Millisecond,
 		ReadinessProbeJSON: "r", LivenessProbeJSON: "l", StartupProbeJSON: "s",
-		PodName: "shop-0", PodNamespace: "prod", PodUID: "uid", StatusFile: "/f", PodLabel: "role",
+		PodName: "shop-0", PodNamespace: "prod", PodUID: "uid",
 		LogLevel: slog.LevelDebug, LogFormat: JSON,
 	}
 	if !reflect.DeepEqual(got, want) {

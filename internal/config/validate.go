@@ -122,7 +122,6 @@ func (v *validator) election() {
 	c.PodName = v.named("POD_NAME", set.PodName, isSubdomain, "a Pod")
 	c.PodNamespace = v.named("POD_NAMESPACE", set.PodNamespace, isLabel, "a namespace")
 	c.PodUID = set.PodUID
-	c.StatusFile, c.PodLabel = set.StatusFile, set.PodLabel
 }
 
 // endpoint: where the HTTP server listens.
