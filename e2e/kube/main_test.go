@@ -135,7 +135,9 @@ func (j *journal) logger() *slog.Logger {
 // write makes the change and stops the test where it fails.
 func write(t *testing.T, lock elector.Lock, from elector.Observation, to elector.Record) elector.Observation {
 	t.Helper()
-	seen, err := lock.Write(t.Context(), from, to)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	seen, err := lock.Write(ctx, from, to)
 	if err != nil {
 		t.Fatal(err)
 	}

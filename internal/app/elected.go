@@ -143,8 +143,8 @@ func connect(p Program, c *config.Config, texts *parsed, signals <-chan os.Signa
 // spawner is child's command in the gate's words.
 type spawner struct{ command *child.Command }
 
-func (s spawner) Start(extra []string) (gate.Process, error) {
-	process, err := s.command.Start(extra)
+func (s spawner) Start(extra []string, may func() bool) (gate.Process, error) {
+	process, err := s.command.Start(extra, may)
 	if err != nil {
 		return nil, err // not a nil *child.Process in an interface
 	}

@@ -150,7 +150,9 @@ func begin(t *testing.T, m mode, words ...string) *gate {
 		}
 	}
 	g := &gate{Cmd: exec.CommandContext(ctx, self, append(args, words...)...), errs: new(transcript)}
-	g.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0") // else every exit takes a second under -race
+	g.Env = append(os.Environ(),
+		"GORACE=atexit_sleep_ms=0",                          // else every exit takes a second under -race
+		"PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin") // without what a developer has put before it
 	g.Stderr = g.errs
 	g.SysProcAttr = attr
 	g.WaitDelay = 10 * time.Second
@@ -278,7 +280,7 @@ func me(words ...string) []string {
 }
 
 // start starts a command.
-func start(s *Supervisor, argv []string) (*Process, error) { return s.Command(argv).Start(nil) }
+func start(s *Supervisor, argv []string) (*Process, error) { return s.Command(argv).Start(nil, nil) }
 
 // gone demands that no descendant is left: none holds the pipe, none is a
 // zombie, and as PID 1 we are alone.

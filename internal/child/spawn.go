@@ -17,7 +17,9 @@ type spawn struct {
 	env  []string
 	// command tells the command itself from an exec probe.
 	command bool
-	reply   chan<- spawned // cap 1
+	// may is asked directly before the fork. Nil: yes.
+	may   func() bool
+	reply chan<- spawned // cap 1
 }
 
 type spawned struct {
@@ -74,6 +76,8 @@ func (s *Supervisor) admit(request spawn) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
+	case request.may != nil && !request.may():
+		return ErrTooLate
 	case request.command && (s.sweeping > 0 || s.unproven):
 		return ErrNotSwept
 	case !request.command && !s.open:
@@ -182,8 +186,10 @@ func (s *Supervisor) Command(argv []string) *Command {
 // foreground where stdin is our terminal, with our environment, to which
 // `extra` ("KEY=value") is added; a key of extra replaces ours. It returns when
 // the program runs. ErrNotFound, ErrNotExecutable: see ExitStatus.
-// ErrNotSwept: what was started before is not proven dead.
-func (c *Command) Start(extra []string) (*Process, error) {
+// ErrNotSwept: what was started before is not proven dead. ErrTooLate: may,
+// which is asked directly before the fork, said no; looking the program up may
+// have taken long.
+func (c *Command) Start(extra []string, may func() bool) (*Process, error) {
 	if len(c.argv) == 0 {
 		return nil, errors.New("start command: its command line is empty")
 	}
@@ -191,5 +197,6 @@ func (c *Command) Start(extra []string) (*Process, error) {
 		argv:    c.argv,
 		env:     merge(os.Environ(), extra),
 		command: true,
+		may:     may,
 	})
 }

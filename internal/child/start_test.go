@@ -29,7 +29,7 @@ func init() {
 			return err
 		}
 		for _, token := range []string{"5", "6"} { // each term has its own
-			p, err := c.Start([]string{"TOKEN=" + token})
+			p, err := c.Start([]string{"TOKEN=" + token}, nil)
 			if err != nil {
 				return err
 			}
@@ -233,4 +233,25 @@ func TestStart_LendsTheTerminalToTheCommand(t *testing.T) {
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("the gate ended with %v\n%s", err, errs)
 	}
+}
+
+func init() {
+	scenarios["too late"] = func([]string) error {
+		s, _, err := newGate()
+		if err != nil {
+			return err
+		}
+		p, err := s.Command(sh("exit 0")).Start(nil, func() bool { return false })
+		if p != nil || !errors.Is(err, ErrTooLate) {
+			return fmt.Errorf("process %v, error %v, want ErrTooLate", p, err)
+		}
+		if now := childrenOf(os.Getpid()); len(now) != 0 {
+			return fmt.Errorf("children %v were spawned", now)
+		}
+		return nil
+	}
+}
+
+func TestStart_SpawnsNothingWhenItIsTooLate(t *testing.T) {
+	inBothModes(t, func(t *testing.T, m mode) { succeeds(t, m, "too late") })
 }

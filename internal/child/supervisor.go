@@ -18,6 +18,8 @@ var (
 	// ErrSweeping: exec probes run only between a Start and the next Sweep, so
 	// that nothing new appears once death is being proven.
 	ErrSweeping = errors.New("no command is running")
+	// ErrTooLate: the caller no longer permitted the start.
+	ErrTooLate = errors.New("too late to start the command")
 	// ErrNotSwept: a command may be started only when Sweep has proven that the
 	// one before, and all it had started, is gone.
 	ErrNotSwept = errors.New("the processes of the command before are not proven dead")

@@ -4,6 +4,7 @@ package child
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -52,6 +53,11 @@ var swept = map[string]struct {
 		sh("while :; do sleep 100 & echo ready >&8; done"), 20, -1},
 	"a fork bomb of sessions": {
 		sh("while :; do setsid sleep 100 & echo ready >&8; done"), 20, -1},
+	"a process that forks and ends all the time": {
+		sh(`hop='[ $1 -gt 0 ] || { echo survived >&8; exit; }; sh -c "$0" "$0" $(($1 - 1)) &'
+			sh -c "$hop" "$hop" 10000 & echo ready >&8; exit 0`), 1, 0},
+	"a command in the group of the gate": {
+		me("joiner"), 1, -1},
 	"nothing": {
 		sh("echo ready >&8; exit 0"), 1, 0},
 }
@@ -98,6 +104,9 @@ func init() {
 		if err := gone(pipe); err != nil {
 			return err
 		}
+		if bytes.Contains(pipe.said, []byte("survived")) {
+			return errors.New("it has come to its own end")
+		}
 		if trial.status < 0 {
 			if err := want(p, 128+9); err != nil {
 				return err
@@ -113,6 +122,52 @@ func init() {
 		}()
 		_, _, errno := syscall.RawSyscall(syscall.SYS_EXIT, 0, 0, 0) // this thread alone
 		return fmt.Errorf("a thread has survived its exit: %w", errno)
+	}
+
+	scenarios["joiner"] = func([]string) error {
+		group, err := syscall.Getpgid(os.Getppid())
+		if err != nil {
+			return err
+		}
+		if group > 0 { // as PID 1 the gate may have its group from outside
+			if err := syscall.Setpgid(0, group); err != nil {
+				return err
+			}
+		}
+		_, _ = syscall.Write(remains, []byte("ready"))
+		select {}
+	}
+
+	scenarios["groups"] = func([]string) error {
+		s, pipe, err := newGate()
+		if err != nil {
+			return err
+		}
+		// One pair in the command's group, which has lost its leader, one in
+		// another session.
+		p, err := start(s, sh("sleep 100 & sleep 100 & setsid sh -c 'sleep 100 & sleep 100 &'; echo ready >&8; exit 0"))
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(want(p, 0), pipe.hear("ready", 1)); err != nil {
+			return err
+		}
+		for left := 4; left > 0; left -= 2 {
+			if err := await("orphans", func() bool { return len(childrenOf(os.Getpid())) == left }); err != nil {
+				return err
+			}
+			e, err := readEntry(childrenOf(os.Getpid())[0])
+			if err != nil {
+				return err
+			}
+			if err := s.killChild(e); err != nil {
+				return err
+			}
+		}
+		if err := await("the death of both groups", func() bool { return len(childrenOf(os.Getpid())) == 0 }); err != nil {
+			return err
+		}
+		return gone(pipe)
 	}
 
 	scenarios["negligent"] = func([]string) error {
@@ -249,6 +304,13 @@ func init() {
 		if !pipe.held() {
 			return errors.New("the command has died after all")
 		}
+		err = await("the death of what may be killed below it", func() bool {
+			children := childrenOf(p.PID())
+			return len(children) == 1 && stateOf(children[0]) == "Z"
+		})
+		if err != nil {
+			return err
+		}
 		if _, err := start(s, sh("exit 0")); !errors.Is(err, ErrNotSwept) {
 			return fmt.Errorf("start beside a survivor: %w", err)
 		}
@@ -263,6 +325,11 @@ func init() {
 	}
 
 	scenarios["as nobody"] = func([]string) error {
+		// A child that keeps its uid, and is out of its group.
+		if _, err := syscall.ForkExec("/bin/sh", sh("exec sleep 100"),
+			&syscall.ProcAttr{Sys: &syscall.SysProcAttr{Setsid: true}}); err != nil {
+			return err
+		}
 		if err := errors.Join(syscall.Setgroups(nil), syscall.Setgid(65534), syscall.Setuid(65534)); err != nil {
 			return err
 		}
@@ -348,16 +415,37 @@ func init() {
 		if err != nil {
 			return err
 		}
-		if _, err := start(s, sh("echo ready >&8; exec sleep 100")); err != nil {
+		p, err := start(s, sh("echo ready >&8; exec sleep 100"))
+		if err != nil {
 			return err
 		}
-		for range 50 { // threads come and go: the death signal must not mind
-			done := make(chan struct{})
+		// Threads come and go: the death signal must not mind.
+		threads := make(chan int)
+		release := make(chan struct{})
+		for range 64 { // more than there are idle ones
 			go func() {
 				runtime.LockOSThread() // and end with the thread
-				close(done)
+				threads <- unix.Gettid()
+				<-release
 			}()
-			<-done
+		}
+		var locked []string
+		for range 64 {
+			locked = append(locked, "/proc/self/task/"+strconv.Itoa(<-threads))
+		}
+		close(release)
+		err = await("the threads' end", func() bool {
+			locked = slices.DeleteFunc(locked, func(task string) bool {
+				_, err := os.Stat(task)
+				return errors.Is(err, os.ErrNotExist)
+			})
+			return len(locked) <= 1 // the main thread does not end
+		})
+		if err != nil {
+			return fmt.Errorf("%w: %v", err, locked)
+		}
+		if state := stateOf(p.PID()); p.Status() != -1 || state == "Z" {
+			return fmt.Errorf("the command has died with a thread of ours: status %d, state %s", p.Status(), state)
 		}
 		if err := pipe.hear("ready", 1); err != nil {
 			return err
@@ -390,6 +478,11 @@ func TestSweep_LeavesNoDescendant(t *testing.T) {
 func TestSweep_KillsWhatTheProcessHadBeforeItWasAGate(t *testing.T) {
 	t.Parallel()
 	inBothModes(t, func(t *testing.T, m mode) { succeeds(t, m, "adopted before") })
+}
+
+func TestSweep_KillsGroupsThatAreOursAtOnce(t *testing.T) {
+	t.Parallel()
+	succeeds(t, asSubreaper, "groups")
 }
 
 func TestSweep_MayRunTwiceAtOnce(t *testing.T) {

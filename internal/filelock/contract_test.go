@@ -134,6 +134,22 @@ var contract = []struct {
 			t.Errorf("%d succeeded, %d were refused", won.Load(), lost.Load())
 		}
 	}},
+	{"of a note and a renewal from one state one succeeds", func(t *testing.T, a, b elector.Lock) {
+		acquire(t, a, "a")
+		for range 50 {
+			obs := read(t, a)
+			note := read(t, b)
+			to := note.Record
+			to.Heir += "b"
+			errs := make(chan error, 2)
+			go func() { _, err := a.Write(context.Background(), obs, heldBy("a")); errs <- err }()
+			go func() { _, err := b.Write(context.Background(), note, to); errs <- err }()
+			first, second := <-errs, <-errs
+			if (first == nil) == (second == nil) || !errors.Is(errors.Join(first, second), elector.ErrConflict) {
+				t.Fatalf("%v, %v", first, second)
+			}
+		}
+	}},
 	{"a watch delivers the present, then changes", func(t *testing.T, a, b elector.Lock) {
 		w := watch(t, b)
 		if obs := w.next(t); obs.Exists {

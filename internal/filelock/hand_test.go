@@ -32,6 +32,7 @@ func TestLock_IsAbsentWithoutItsRecordAndStillHeld(t *testing.T) {
 		t.Errorf("the deletion has revision %d after %d, which nobody notices", absent.Revision, held.Revision)
 	}
 	refuses(t, other, absent, heldBy("b"))
+	refuses(t, other, absent, elector.Record{})
 	refuses(t, holder, held, heldBy("a"))
 
 	again := write(t, holder, read(t, holder), heldBy("a"))
@@ -169,6 +170,7 @@ func TestLock_TakesGarbageForARecordThatSaysNothing(t *testing.T) {
 			if !obs.Exists || obs.Record != (elector.Record{}) || isReleased(obs) {
 				t.Errorf("read as %+v", obs)
 			}
+			refuses(t, lock, elector.Observation{}, heldBy("a")) // as if it were absent
 			if next := write(t, lock, obs, heldBy("a")); next.Revision <= obs.Revision || next.Record.HolderIdentity != "a" {
 				t.Errorf("%+v", next)
 			}

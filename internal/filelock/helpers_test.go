@@ -78,6 +78,8 @@ func names(identity string) func(elector.Observation) bool {
 
 // watcher is a Watch that goes on during a test.
 type watcher struct {
+	last uint64
+	any  bool
 	seen chan elector.Observation
 	end  chan error
 }
@@ -102,6 +104,10 @@ func (w *watcher) next(t *testing.T) elector.Observation {
 	t.Helper()
 	select {
 	case obs := <-w.seen:
+		if w.any && obs.Revision <= w.last {
+			t.Errorf("the watch delivers revision %d after %d, which is no change", obs.Revision, w.last)
+		}
+		w.last, w.any = obs.Revision, true
 		return obs
 	case err := <-w.end:
 		t.Fatalf("the watch ended: %v", err)

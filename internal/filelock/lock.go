@@ -264,8 +264,8 @@ func (l *Lock) vacate() {
 	}
 }
 
-// free reports whether the .lock file is the one with this inode and nobody has
-// a flock on it. It is opened for reading, whose end wakes no watcher.
+// free reports whether the .lock file is the one with this inode (no file has
+// inode 0) and nobody has a flock on it. It is opened for reading, whose end wakes no watcher.
 func (l *Lock) free(inode uint64) bool {
 	file, err := open(l.path+lockEnding, unix.O_RDONLY, 0)
 	if err != nil {

@@ -196,7 +196,8 @@ func TestLock_CountsOnWhenTheWallClockIsBehind(t *testing.T) {
 	if err := os.WriteFile(lock.path+recordEnding, raw, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if obs := acquire(t, lock, "a"); obs.Revision != future+1 {
+	acquire(t, lock, "a")
+	if obs := read(t, newLock(t, lock.dir)); obs.Revision != future+1 {
 		t.Errorf("revision %d after %d", obs.Revision, future)
 	}
 }
@@ -226,4 +227,80 @@ func TestWatch_DeliversTheStateOnceWhereInotifyHasNoInstanceLeft(t *testing.T) {
 	if err == nil || len(seen) != 1 || seen[0].Record.HolderIdentity != "a" {
 		t.Errorf("%v, %+v", err, seen)
 	}
+}
+
+// A last close whose event comes too early, or not at all.
+func TestWatch_FindsAFreeFlockWithoutAnEvent(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	holder := newLock(t, dir)
+	w := watch(t, newLock(t, dir))
+	for range 2 {
+		acquire(t, holder, "a")
+		w.await(t, names("a"))
+		if err := unix.Flock(holder.tenancy.fd, unix.LOCK_UN); err != nil {
+			t.Fatal(err)
+		}
+		w.await(t, isReleased)
+		holder.vacate()
+	}
+}
+
+func TestTake_ReturnsAFileThatHasItsNameAlsoWhereItIsDeletedAllTheTime(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "file")
+	done := make(chan error)
+	const takers = 4
+	for range takers {
+		go func() {
+			for taken := 0; taken < 200; {
+				file, err := take(path, unix.O_RDONLY, 0o600, unix.LOCK_EX)
+				if errors.Is(err, errBusy) {
+					continue
+				}
+				if err != nil {
+					done <- err
+					return
+				}
+				taken++
+				if !file.is(path) {
+					done <- errors.New("taken under a name that is another file's")
+					return
+				}
+				err = os.Remove(path)
+				file.unlock()
+				if err != nil {
+					done <- err
+					return
+				}
+			}
+			done <- nil
+		}()
+	}
+	for range takers {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// A process that was forked and has not called exec has a share in everything.
+func TestUnlock_FreesTheFlockAlsoForWhoHasAShareInIt(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "file")
+	file, err := take(path, unix.O_RDONLY, 0o600, unix.LOCK_EX)
+	if err != nil {
+		t.Fatal(err)
+	}
+	share, err := unix.Dup(file.fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = unix.Close(share) }()
+	file.unlock()
+	again, err := take(path, unix.O_RDONLY, 0o600, unix.LOCK_EX)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again.unlock()
 }

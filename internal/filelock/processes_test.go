@@ -305,10 +305,11 @@ func TestLock_SurvivesAWriterThatIsKilledAtAnyMoment(t *testing.T) {
 	var last uint64
 	for i := range 20 {
 		writer := start(t, nil, asRenewer, dir, "writer")
-		for range i { // where it is by now is anybody's guess
-			w.await(t, names("writer"))
+		for range 1 + i { // where it is by now is anybody's guess
+			last = w.await(t, func(obs elector.Observation) bool {
+				return obs.Record.HolderIdentity == "writer" && obs.Revision > last
+			}).Revision
 		}
-		last = max(last, w.await(t, names("writer")).Revision)
 		writer.kill()
 
 		raw, err := os.ReadFile(lock.path + recordEnding)
@@ -322,8 +323,7 @@ func TestLock_SurvivesAWriterThatIsKilledAtAnyMoment(t *testing.T) {
 		if obs.Revision <= last {
 			t.Fatalf("revision %d after %d", obs.Revision, last)
 		}
-		last = obs.Revision
-		write(t, lock, obs, released())
+		last = write(t, lock, obs, released()).Revision
 	}
 }
 

@@ -38,7 +38,7 @@ var known = []string{
 var notSpec = []string{"instance", "heir", "revision", "lockInode"}
 
 const (
-	// maxRecord is far above any record's size.
+	// maxRecord is far above any record's size; what is cut off there is garbage.
 	maxRecord = 1 << 20
 	// maxRevision leaves room to count on from whatever the file says.
 	maxRevision = math.MaxInt64
@@ -53,9 +53,6 @@ type document struct {
 
 func decode(raw []byte) (document, error) {
 	var d document
-	if len(raw) > maxRecord {
-		return document{}, errors.New("larger than any record")
-	}
 	if err := json.Unmarshal(raw, &d.fields); err != nil {
 		return document{}, err
 	}

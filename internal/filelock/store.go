@@ -24,7 +24,7 @@ func (l *Lock) load() (state, document, error) {
 	if err != nil {
 		return now, document{}, nil
 	}
-	now.gone = doc.HolderIdentity != "" && doc.LockInode != 0 && l.free(doc.LockInode)
+	now.gone = doc.HolderIdentity != "" && l.free(doc.LockInode)
 	return now, doc, nil
 }
 
@@ -33,7 +33,7 @@ func readRecord(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	raw, err := io.ReadAll(io.LimitReader(file, maxRecord+1))
+	raw, err := io.ReadAll(io.LimitReader(file, maxRecord))
 	return raw, errors.Join(err, file.Close())
 }
 

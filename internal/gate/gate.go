@@ -134,13 +134,14 @@ func (g *Gate) standBy(ctx context.Context) (*elector.Term, int, error) {
 // lead is one term, from the start of the command to the release of the lock.
 // The rows of the table in the README («what happens when») are its paths.
 func (g *Gate) lead(ctx context.Context, term *elector.Term) (status int, err error) {
+	leave := ctx.Done()
 	ctx, done := context.WithCancel(context.WithoutCancel(ctx))
 	defer done()
 
-	if !term.Valid() {
+	process, err := g.Spawner.Start([]string{TokenVariable + "=" + strconv.FormatUint(term.Token(), 10)}, term.Valid)
+	if !term.Valid() && process == nil {
 		return 0, g.lost(ctx, term)
 	}
-	process, err := g.Spawner.Start([]string{TokenVariable + "=" + strconv.FormatUint(term.Token(), 10)})
 	if err != nil {
 		return 0, errors.Join(err, term.Release(ctx))
 	}
@@ -149,16 +150,15 @@ func (g *Gate) lead(ctx context.Context, term *elector.Term) (status int, err er
 	g.Announcer.Announce("LeaderElected", fmt.Sprintf("leads with fencing token %d", term.Token()))
 	traffic := g.openTraffic(ctx)
 
-	reason := g.wait(ctx, term, process, traffic)
+	reason := g.wait(ctx, leave, term, process, traffic)
 
 	// From here on the lock passes to another only past the proof of death.
 	term.Lapse()
-	err = g.bury(ctx, term, process)
-	traffic.close()
-	if err != nil {
+	if err := g.bury(ctx, term, process); err != nil {
 		term.Abandon()
 		return 0, err
 	}
+	traffic.close()
 	status = process.Status()
 	g.Observer.Ended(status)
 	g.Logger.Info("command ended", "reason", reason, "status", status)
@@ -184,9 +184,9 @@ const (
 )
 
 // wait returns when the command has ended or has to be killed.
-func (g *Gate) wait(ctx context.Context, term *elector.Term, process Process, traffic *traffic) reason {
+func (g *Gate) wait(ctx context.Context, leave <-chan struct{}, term *elector.Term, process Process, traffic *traffic) reason {
 	why := endedByItself
-	over, leave := term.Over(), ctx.Done()
+	over := term.Over()
 	var timeout <-chan time.Time
 	stop := func(sig syscall.Signal) {
 		if g.StopSignal != 0 {
@@ -207,16 +207,13 @@ func (g *Gate) wait(ctx context.Context, term *elector.Term, process Process, tr
 				g.forward(process, s)
 				continue
 			}
-			if why == endedByItself {
-				why = stopRequested
+			if why != stopRequested {
+				why = stopRequested // also in a loss: who is to stop does not stand by again
 				g.Logger.Info("stopping", "reason", "signal", "signal", sig.String())
 			}
 			stop(s)
 		case <-leave:
-			leave = nil
-			if why == endedByItself {
-				why = stopRequested
-			}
+			leave, why = nil, stopRequested
 			stop(syscall.SIGTERM)
 		case <-over:
 			over = nil
@@ -234,6 +231,10 @@ func (g *Gate) wait(ctx context.Context, term *elector.Term, process Process, tr
 			}
 			return why
 		case <-term.Expired():
+			traffic.stop()
+			if why == endedByItself { // seen before Over
+				why = leaseLost
+			}
 			return why
 		}
 	}

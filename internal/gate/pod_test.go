@@ -309,8 +309,11 @@ type command struct {
 
 type spawner struct{ p *pod }
 
-func (s spawner) Start(extra []string) (Process, error) {
+func (s spawner) Start(extra []string, may func() bool) (Process, error) {
 	p := s.p
+	if !may() {
+		return nil, errors.New("too late")
+	}
 	if p.command.fails != nil {
 		return nil, p.command.fails
 	}
@@ -458,7 +461,10 @@ func (b *publisher) Empty(ctx context.Context) error {
 		<-b.p.w.over
 	}
 	if b.emptyHangs {
-		return silence(ctx)
+		select {
+		case <-ctx.Done():
+		case <-b.p.w.over:
+		}
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

@@ -8,8 +8,10 @@ import (
 // Spawner starts the command, each time anew. Implemented by internal/child.
 type Spawner interface {
 	// Start spawns the command with `extra` ("KEY=value") added to the gate's
-	// own environment.
-	Start(extra []string) (Process, error)
+	// own environment. It asks may directly before, when nothing that could
+	// take time is left to do, and spawns nothing if the answer is false. The
+	// Process is nil where nothing was spawned, and an error says why.
+	Start(extra []string, may func() bool) (Process, error)
 }
 
 // Process is the command while it runs, with everything it has started.

@@ -6,7 +6,7 @@
 // It guarantees that every stage ends with the proof that never two commands of
 // different terms ran at once, as finely as the actors note that they run, and
 // that nothing it started outlives the test. It asserts nothing about time: its
-// waits end with a condition, or fail the test after two minutes.
+// waits end with a condition, or fail the test after a minute.
 //
 // Without root a gate is not process 1, and what needs namespaces is skipped by
 // its name (Stage.NeedRoot). The tests of e2e/gate and e2e/interop are its
@@ -17,6 +17,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -37,7 +38,7 @@ import (
 
 const (
 	// patience bounds every wait. Generous: many tests share few cores.
-	patience = 2 * time.Minute
+	patience = time.Minute
 	// look is how often a condition is looked at.
 	look = 5 * time.Millisecond
 )
@@ -135,11 +136,15 @@ func (s *Stage) end() {
 	}
 }
 
-// logs is what every container has written.
+// logs are the last lines that every container has written.
 func (s *Stage) logs() string {
 	var b strings.Builder
 	for _, c := range s.containers {
-		fmt.Fprintf(&b, "--- stdout of %s\n%s--- stderr of %s\n%s", c.Pod.Name, c.Output(), c.Pod.Name, c.Log())
+		for name, text := range map[string]string{"stdout": c.Output(), "stderr": c.Log()} {
+			const most = 20
+			lines := strings.SplitAfter(text, "\n")
+			fmt.Fprintf(&b, "--- %s of %s, %d lines\n%s", name, c.Pod.Name, len(lines)-1, strings.Join(lines[max(0, len(lines)-most):], ""))
+		}
 	}
 	return b.String()
 }
@@ -213,13 +218,15 @@ func (s *Stage) Kubeconfig(folder string, config *rest.Config) string {
 // there is one.
 func (s *Stage) Proxy(n *Network) *faultproxy.Proxy {
 	s.t.Helper()
-	target := strings.TrimPrefix(s.server.Config().Host, "https://")
+	address, err := url.Parse(s.server.Config().Host)
+	if err != nil {
+		s.t.Fatal(err)
+	}
 	var p *faultproxy.Proxy
-	var err error
 	if n != nil {
-		p, err = n.Proxy(s.t.Context(), target)
+		p, err = n.Proxy(s.t.Context(), address.Host)
 	} else {
-		p, err = faultproxy.Listen(s.t.Context(), target)
+		p, err = faultproxy.Listen(s.t.Context(), address.Host)
 	}
 	if err != nil {
 		s.t.Fatal(err)
