@@ -29,8 +29,10 @@ func TestLease_ChangedByHandIsPutRightByItsLeader(t *testing.T) {
 		{"without a holder", func(s *stage.Stage) {
 			s.EditLease(func(l *coordinationv1.Lease) { l.Spec.HolderIdentity = nil })
 		}},
-		{"released in its name", func(s *stage.Stage) {
-			s.EditLease(func(l *coordinationv1.Lease) { l.Spec.HolderIdentity, l.Spec.LeaseDurationSeconds = new(""), new(int32(600)) })
+		{"with an empty holder", func(s *stage.Stage) {
+			s.EditLease(func(l *coordinationv1.Lease) {
+				l.Spec.HolderIdentity, l.Spec.LeaseDurationSeconds = new(""), new(int32(600))
+			})
 		}},
 		{"with another duration", func(s *stage.Stage) {
 			s.EditLease(func(l *coordinationv1.Lease) { l.Spec.LeaseDurationSeconds = new(int32(1000)) })
@@ -161,7 +163,7 @@ func TestLease_ReleasedByHandIsTakenAtOnce(t *testing.T) {
 func TestLease_ThatWasMadeByHandIsTakenAndItsMetadataKept(t *testing.T) {
 	t.Parallel()
 	rows := map[string]coordinationv1.LeaseSpec{
-		"empty": {},
+		"empty":                     {},
 		"with garbage for a holder": {HolderIdentity: new("\x01 \"}{ 💥"), LeaseDurationSeconds: new(int32(2)), LeaseTransitions: new(int32(41))},
 		"with a holder and no duration": {
 			HolderIdentity: new("long gone"), AcquireTime: new(metav1.NowMicro()),

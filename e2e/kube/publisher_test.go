@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -385,7 +386,7 @@ func TestPublisher_WritesTheEndpointsThatAnOlderToolLeftAndNoSlice(t *testing.T)
 	t.Parallel()
 	ns := namespace(t)
 	makeEndpoints(t, ns, map[string]string{"team": "x"})
-	rights := append(sliceRights, endpointsRights...)
+	rights := slices.Concat(sliceRights, endpointsRights)
 	publish(t, publisher(t, user(t, ns, rights...), ns, kube.PublishAuto, bothFamilies, &journal{}))
 	got := awaitEndpoints(t, ns, "10.0.0.7,fd00::7")
 	if got.Labels["team"] != "x" || got.Labels[discoveryv1.LabelSkipMirror] != "" {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
@@ -16,7 +17,7 @@ func TestServer_AnswersWithItsNameAndItsFencingToken(t *testing.T) {
 	t.Parallel()
 	for token, want := range map[string]string{"42": "fencing token 42\n", "": "fencing token none\n"} {
 		answer := httptest.NewRecorder()
-		server{name: "a", token: token}.ServeHTTP(answer, httptest.NewRequest("GET", "/any", nil))
+		server{name: "a", token: token}.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/any", nil))
 		if got := answer.Body.String(); !strings.HasPrefix(got, "a, pid ") || !strings.HasSuffix(got, want) {
 			t.Errorf("token %q: got %q", token, got)
 		}

@@ -41,7 +41,7 @@ func shedStartup() {
 		}
 		if strings.HasSuffix(line, " "+program) && (rights == "r-xp" || rights == "r--p") {
 			// The range is the program's code and constants, not Go's heap.
-			pages := unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(nil), from)), to-from) //nolint:govet // no Go pointer
+			pages := unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(nil), from)), to-from)
 			_ = unix.Madvise(pages, unix.MADV_DONTNEED)
 		}
 	}

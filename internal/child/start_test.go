@@ -243,7 +243,7 @@ func init() {
 		}
 		p, err := s.Command(sh("exit 0")).Start(nil, func() bool { return false })
 		if p != nil || !errors.Is(err, ErrTooLate) {
-			return fmt.Errorf("process %v, error %v, want ErrTooLate", p, err)
+			return fmt.Errorf("process %v, error %w, want ErrTooLate", p, err)
 		}
 		if now := childrenOf(os.Getpid()); len(now) != 0 {
 			return fmt.Errorf("children %v were spawned", now)

@@ -485,6 +485,16 @@ func TestSweep_KillsGroupsThatAreOursAtOnce(t *testing.T) {
 	succeeds(t, asSubreaper, "groups")
 }
 
+func TestOwns_NeverTheGroupOfTheGateNorAll(t *testing.T) {
+	t.Parallel()
+	s := &Supervisor{group: 7, commandGroup: 1}
+	for _, group := range []int{7, 1, 0, -1} { // kill(-1) is everybody, kill(0) are we
+		if s.owns(group, group) {
+			t.Errorf("owns group %d", group)
+		}
+	}
+}
+
 func TestSweep_MayRunTwiceAtOnce(t *testing.T) {
 	t.Parallel()
 	inBothModes(t, func(t *testing.T, m mode) { succeeds(t, m, "two sweeps") })

@@ -101,7 +101,7 @@ func (e *Elector) watchOnce(ctx context.Context) error {
 		return err
 	case <-e.rewatch:
 		stop()
-		<-broken
+		<-broken //nolint:errcheck // it says that it was stopped
 		return nil
 	}
 }

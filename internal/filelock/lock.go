@@ -98,7 +98,7 @@ func prepare(dir string) (mode uint32, err error) {
 	if _, err := again(func() (int, error) { return 0, unix.Statfs(dir, &system) }); err != nil {
 		return 0, fmt.Errorf("lock directory %s: statfs: %w", dir, err)
 	}
-	if name, refused := networkFileSystem(int64(system.Type)); refused {
+	if name, refused := networkFileSystem(int64(system.Type)); refused { //nolint:unconvert // narrower on other architectures
 		return 0, fmt.Errorf("lock directory %s is on %s, where a lock of this machine is not certain; use a local directory, for instance under /run or in a local volume", dir, name)
 	}
 	if err := unix.Faccessat(unix.AT_FDCWD, dir, unix.R_OK|unix.W_OK|unix.X_OK, unix.AT_EACCESS); err != nil {
@@ -265,7 +265,8 @@ func (l *Lock) vacate() {
 }
 
 // free reports whether the .lock file is the one with this inode (no file has
-// inode 0) and nobody has a flock on it. It is opened for reading, whose end wakes no watcher.
+// inode 0) and nobody has a flock on it. It is opened for reading: closing that
+// wakes no watcher.
 func (l *Lock) free(inode uint64) bool {
 	file, err := open(l.path+lockEnding, unix.O_RDONLY, 0)
 	if err != nil {

@@ -193,7 +193,7 @@ func parseObject(text []byte) (object, error) {
 	if err := decoder.Decode(&o); err != nil {
 		return nil, err
 	}
-	if _, err := decoder.Token(); err != io.EOF { //nolint:errorlint // Token returns it as it is
+	if _, err := decoder.Token(); err != io.EOF {
 		return nil, errors.New("more than one value")
 	}
 	if o == nil {

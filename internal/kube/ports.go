@@ -33,7 +33,7 @@ func ParsePorts(text string) ([]Port, error) {
 	decoder := json.NewDecoder(strings.NewReader(text))
 	err := decoder.Decode(&ports)
 	if err == nil {
-		if _, more := decoder.Token(); more != io.EOF { //nolint:errorlint // Token returns it as it is
+		if _, more := decoder.Token(); more != io.EOF {
 			err = errors.New("more than one value")
 		}
 	}

@@ -1,0 +1,176 @@
+package gate
+
+import (
+	"bytes"
+	"errors"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/k8s-await-election/k8s-await-election/e2e/gate/stage"
+)
+
+// nobody is a user without rights, where this one may do anything.
+func nobody() *syscall.Credential {
+	if !stage.IsRoot() {
+		return nil
+	}
+	return &syscall.Credential{Uid: 65534, Gid: 65534}
+}
+
+func TestGate_EndsAtOnceWhereItCouldNeverRunTheCommand(t *testing.T) {
+	folder := t.TempDir()
+	plain := filepath.Join(folder, "plain")
+	garbled := filepath.Join(folder, "kubeconfig")
+	for _, path := range []string{plain, garbled} {
+		if err := os.WriteFile(path, []byte("password: "+secret+"\n  - {"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = taken.Close() })
+	rows := []struct {
+		name string
+		pod  stage.Pod
+		exit int
+		says []string
+	}{
+		{"a command that is not found", stage.Pod{Command: []string{"no-such-command"}}, 127, []string{"no-such-command", "PATH"}},
+		{"a command at a path that is not there", stage.Pod{Command: []string{folder + "/none"}}, 127, []string{folder + "/none"}},
+		{"a command that is not executable", stage.Pod{Command: []string{plain}}, 126, []string{plain}},
+		{"a command that is a directory", stage.Pod{Command: []string{folder}}, 126, []string{folder, "directory"}},
+		{"no command", stage.Pod{Command: []string{}}, 78, []string{"K8S_AWAIT_ELECTION_ENABLED", "no command"}},
+		{
+			"everything that is required missing",
+			stage.Pod{Env: map[string]string{"NAME": "", "LOCK_NAME": "", "LOCK_NAMESPACE": ""}},
+			78, []string{"K8S_AWAIT_ELECTION_NAME", "K8S_AWAIT_ELECTION_LOCK_NAME", "K8S_AWAIT_ELECTION_LOCK_NAMESPACE"},
+		},
+		{
+			"texts that rooms of their own read",
+			stage.Pod{Env: map[string]string{
+				"LIVENESS_PROBE_JSON": secret, "READINESS_PROBE_JSON": `{"` + secret + `":1}`, "STOP_SIGNAL": secret, "LEASE_DURATION": secret,
+			}},
+			78, []string{
+				"K8S_AWAIT_ELECTION_LIVENESS_PROBE_JSON", "K8S_AWAIT_ELECTION_READINESS_PROBE_JSON",
+				"K8S_AWAIT_ELECTION_STOP_SIGNAL", "K8S_AWAIT_ELECTION_LEASE_DURATION", "for example",
+			},
+		},
+		{"a lease under a second", stage.Pod{Env: map[string]string{"LEASE_DURATION": "900ms"}}, 78, []string{"K8S_AWAIT_ELECTION_LEASE_DURATION"}},
+		{"a kubeconfig that is missing", stage.Pod{Kubeconfig: folder + "/none"}, 1, []string{folder + "/none", "KUBECONFIG"}},
+		{"a kubeconfig that is none", stage.Pod{Kubeconfig: garbled}, 1, []string{garbled, "kubeconfig"}},
+		{"neither a cluster nor a kubeconfig", stage.Pod{Env: map[string]string{"KUBECONFIG": ""}}, 1, []string{"KUBECONFIG", "LOCK_TYPE=file"}},
+		{
+			"a status port that is taken",
+			stage.Pod{Env: map[string]string{"STATUS_ENDPOINT": taken.Addr().String()}},
+			1, []string{"K8S_AWAIT_ELECTION_STATUS_ENDPOINT", "address already in use", "for example"},
+		},
+		{
+			"a lock directory that is a file",
+			stage.Pod{Env: map[string]string{"LOCK_TYPE": "file", "LOCK_DIR": plain}},
+			1, []string{"LOCK_DIR", plain},
+		},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			s := newStage(t)
+			row.pod.Name = "a"
+			a := s.Start(row.pod)
+			if got := s.AwaitExit(a); got != row.exit {
+				t.Errorf("exit status %d, want %d", got, row.exit)
+			}
+			for _, word := range row.says {
+				if !strings.Contains(a.Log(), word) {
+					t.Errorf("it does not say %q", word)
+				}
+			}
+			if strings.Contains(a.Log(), secret) {
+				t.Error("a secret was printed")
+			}
+			if len(s.Runs()) > 0 {
+				t.Error("the command was started")
+			}
+			if s.Lease() != nil {
+				t.Error("the lock was touched")
+			}
+			if t.Failed() {
+				t.Logf("it says: %s", a.Log())
+			}
+		})
+	}
+}
+
+func TestFileLock_SaysThatItsDirectoryIsNotWritable(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	folder, err := os.MkdirTemp("", "lock-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(folder) })
+	if err := os.Chmod(folder, 0o555); err != nil { //nolint:gosec // meant for others
+		t.Fatal(err)
+	}
+	a := s.Start(stage.Pod{
+		Name: "a", NotInit: true, User: nobody(), Kubeconfig: "unused",
+		Env: map[string]string{"LOCK_TYPE": "file", "LOCK_DIR": folder, "KUBECONFIG": ""},
+	})
+	if got := s.AwaitExit(a); got != 1 {
+		t.Errorf("exit status %d, want 1", got)
+	}
+	for _, word := range []string{"LOCK_DIR", folder, "permission denied"} {
+		if !strings.Contains(a.Log(), word) {
+			t.Errorf("it does not say %q: %s", word, a.Log())
+		}
+	}
+}
+
+func TestGate_BecomesTheCommandWhereThereIsNoElection(t *testing.T) {
+	t.Parallel()
+	cmd := exec.Command(programs.Gate, "sh", "-c", `echo $$; env; exit 7`)
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "K8S_AWAIT_ELECTION_ENABLED=", "K8S_AWAIT_ELECTION_LEASE_DURATION=nonsense", "A=b"}
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	var ended *exec.ExitError
+	if !errors.As(err, &ended) || ended.ExitCode() != 7 {
+		t.Fatalf("it ended with %v, want status 7; it says %s", err, stderr.String())
+	}
+	pid, rest, _ := strings.Cut(stdout.String(), "\n")
+	if pid != strconv.Itoa(cmd.Process.Pid) {
+		t.Errorf("the command's pid is %s, the gate's was %d", pid, cmd.Process.Pid)
+	}
+	for _, variable := range cmd.Env {
+		if !strings.Contains(rest, variable+"\n") {
+			t.Errorf("the command does not have %s in its environment", variable)
+		}
+	}
+	if stderr.Len() > 0 {
+		t.Errorf("it says %s", stderr.String())
+	}
+}
+
+func TestGate_TellsAsAShellDoesWhyItCannotBecomeTheCommand(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	for command, want := range map[string]int{"no-such-command": 127, folder: 126, "": 78} {
+		cmd := exec.Command(programs.Gate, command)
+		cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
+		text, err := cmd.CombinedOutput()
+		var ended *exec.ExitError
+		if !errors.As(err, &ended) || ended.ExitCode() != want {
+			t.Errorf("%q: it ended with %v, want status %d", command, err, want)
+		}
+		if !strings.HasPrefix(string(text), "k8s-await-election: ") || strings.Count(string(text), "\n") != 1 {
+			t.Errorf("%q: it says %q, want one line", command, text)
+		}
+	}
+}
