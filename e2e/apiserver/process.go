@@ -27,7 +27,8 @@ type Process struct {
 // process id, then becomes the binary. Beside it waits a shell that reads from
 // the fifo `alive`, whose only writer is the calling process: when the read
 // ends, that process is gone, and so must be the binary, unless its process id
-// has been withdrawn since.
+// has been withdrawn since; and, once every such shell has had time to look for
+// that, all files.
 func wrap(dir, binary, alive string) (*Process, error) {
 	p := &Process{
 		name:    filepath.Base(binary),
@@ -39,11 +40,11 @@ if [ "$1" != --help ]; then
 	echo $$ >%[2]s
 	(
 		read -r _ <%[3]s
-		[ "$(cat %[2]s)" = $$ ] && kill -KILL $$
+		[ "$(cat %[2]s)" = $$ ] && kill -KILL $$ && sleep 1 && rm -rf %[4]s
 	) >/dev/null 2>&1 </dev/null &
 fi
 exec %[1]s "$@"
-`, quote(binary), quote(p.pidFile), quote(alive))
+`, quote(binary), quote(p.pidFile), quote(alive), quote(dir))
 	// Executed right away: the mode has to be there from the start.
 	if err := os.WriteFile(p.wrapper, []byte(script), 0o755); err != nil { //nolint:gosec // a script in a private directory
 		return nil, fmt.Errorf("write the wrapper of %s: %w", p.name, err)

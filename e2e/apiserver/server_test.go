@@ -3,6 +3,7 @@ package apiserver
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 	"strconv"
@@ -117,7 +118,7 @@ func TestServer_ServesItsUsersThroughPauseKillAndRestart(t *testing.T) {
 	}
 }
 
-func TestServer_EndsWhenItsCallerIsKilled(t *testing.T) {
+func TestServer_EndsAndLeavesNoFilesWhenItsCallerIsKilled(t *testing.T) {
 	caller := exec.CommandContext(t.Context(), os.Args[0])
 	caller.Env = append(os.Environ(), "APISERVER_TEST_CALLER=1")
 	caller.Stderr = os.Stderr
@@ -153,6 +154,15 @@ func TestServer_EndsWhenItsCallerIsKilled(t *testing.T) {
 			}
 			time.Sleep(10 * time.Millisecond)
 		}
+	}
+	for {
+		if _, err := os.Stat(fields[0]); errors.Is(err, fs.ErrNotExist) {
+			return
+		}
+		if t.Context().Err() != nil {
+			t.Fatal("its files outlive their caller")
+		}
+		time.Sleep(10 * time.Millisecond)
 	}
 }
 

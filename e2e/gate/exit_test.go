@@ -56,7 +56,7 @@ func TestGate_EndsAtOnceWhereItCouldNeverRunTheCommand(t *testing.T) {
 		{
 			"texts that rooms of their own read",
 			stage.Pod{Env: map[string]string{
-				"LIVENESS_PROBE_JSON": secret, "READINESS_PROBE_JSON": `{"` + secret + `":1}`, "STOP_SIGNAL": secret, "LEASE_DURATION": secret,
+				"LIVENESS_PROBE_JSON": secret, "READINESS_PROBE_JSON": `{"httpGet":"` + secret + `"}`, "STOP_SIGNAL": secret, "LEASE_DURATION": secret,
 			}},
 			78, []string{
 				"K8S_AWAIT_ELECTION_LIVENESS_PROBE_JSON", "K8S_AWAIT_ELECTION_READINESS_PROBE_JSON",

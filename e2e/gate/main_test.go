@@ -10,6 +10,8 @@ import (
 	"os"
 	"testing"
 
+	"k8s.io/client-go/rest"
+
 	"github.com/k8s-await-election/k8s-await-election/e2e/apiserver"
 	"github.com/k8s-await-election/k8s-await-election/e2e/gate/stage"
 )
@@ -29,6 +31,7 @@ func TestMain(m *testing.M) {
 
 func run(m *testing.M) int {
 	flag.Parse()
+	rest.SetDefaultWarningHandler(rest.NoWarnings{}) // Endpoints are old, we know
 	folder, err := os.MkdirTemp("", "k8s-await-election-gate-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

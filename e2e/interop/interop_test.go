@@ -80,7 +80,11 @@ func TestTheirs_WaitsOutTheLeaseWhenOursIsKilled(t *testing.T) {
 	s.Await("client-go sees who leads", func() bool { return other.holder.Load() == "ours" })
 	ours.Signal(syscall.SIGKILL)
 	s.AwaitExit(ours)
+	renewed := s.Lease().Spec.RenewTime
 	s.Await("client-go leads", other.leading.Load)
+	if acquired := s.Lease().Spec.AcquireTime; acquired.Sub(renewed.Time) < leaseDuration {
+		t.Errorf("client-go acquired the lease at %v, when ours had renewed it at %v", acquired, renewed)
+	}
 }
 
 // client-go carries our annotations along when it takes the Lease. Read as if
@@ -172,7 +176,9 @@ func TestSeries_OfHandOversNeverHasTwoAtOnce(t *testing.T) {
 		releases = random.IntN(3) != 0
 		other = startTheirs(t, s, name("theirs"), releases)
 	}
-	startOurs := func() { ours = s.Start(stage.Pod{Name: name("ours"), Actor: []string{"-on", "USR1=7", "-on", "USR2=die"}}) }
+	startOurs := func() {
+		ours = s.Start(stage.Pod{Name: name("ours"), Actor: []string{"-on", "USR1=7", "-on", "USR2=die"}})
+	}
 	startOurs()
 	startOther()
 	for i := range handOvers {

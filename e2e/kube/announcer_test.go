@@ -2,6 +2,7 @@ package kube
 
 import (
 	"context"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -55,6 +56,25 @@ func TestAnnouncer_WritesEventsAboutThePodWithTheRightToCreateAlone(t *testing.T
 	stop()
 	if got := len(eventsOf(t, ns)); got != 2 || log.String() != "" {
 		t.Errorf("%d events, log %q", got, log)
+	}
+}
+
+// Its context ends while the first of two is on its way.
+func TestAnnouncer_SendsWhatWaitsWhenItsContextHasEnded(t *testing.T) {
+	t.Parallel()
+	ns := namespace(t)
+	answers := intercept(t)
+	a := kube.NewAnnouncer(client(t, answers.Config()), kube.Pod{Namespace: ns, Name: "db-0"}, quiet())
+	a.Announce("StartedLeading", "took the lease prod/db")
+	a.Announce("StoppedLeading", "released the lease prod/db")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	answers.Answer(func(*http.Request) http.Handler { cancel(); return nil })
+	if err := a.Run(ctx); err != nil {
+		t.Error(err)
+	}
+	if got := len(eventsOf(t, ns)); got != 2 {
+		t.Errorf("%d events", got)
 	}
 }
 

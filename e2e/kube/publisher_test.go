@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"reflect"
 	"slices"
 	"strings"
@@ -36,9 +37,9 @@ var (
 // publisher makes one for the Pod with these addresses.
 func publisher(t *testing.T, c *kube.Client, ns string, mode kube.PublishMode, addresses string, log *journal) *kube.Publisher {
 	t.Helper()
-	parsed, err := kube.ParseAddresses(addresses)
-	if err != nil {
-		t.Fatal(err)
+	var parsed []netip.Addr
+	for address := range strings.SplitSeq(addresses, ",") {
+		parsed = append(parsed, netip.MustParseAddr(address))
 	}
 	p, err := kube.NewPublisher(c, kube.PublisherOptions{
 		Namespace: ns, Service: "db", Ports: []kube.Port{{Name: "sql", Port: 5432, Protocol: "TCP"}},
@@ -504,10 +505,6 @@ func TestNewPublisher_RefusesAnUnknownModeAndAPodWithoutAddress(t *testing.T) {
 	c := admin(t)
 	_, err := kube.NewPublisher(c, kube.PublisherOptions{Service: "db", Logger: quiet()})
 	mustSay(t, err, "POD_IP")
-	addresses, err := kube.ParseAddresses("10.0.0.7")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = kube.NewPublisher(c, kube.PublisherOptions{Service: "db", Addresses: addresses, Mode: "secret", Logger: quiet()})
+	_, err = kube.NewPublisher(c, kube.PublisherOptions{Service: "db", Addresses: []netip.Addr{netip.MustParseAddr("10.0.0.7")}, Mode: "secret", Logger: quiet()})
 	mustSay(t, err, "endpointslice, endpoints, both or auto")
 }

@@ -31,6 +31,7 @@ func openBackend(p Program, c *config.Config, texts *parsed, log *slog.Logger) (
 		b.lock = lock
 		return b, nil
 	}
+	kube.LogTo(log)
 	client, err := kube.NewClient(kube.Options{
 		Kubeconfig: c.Kubeconfig,
 		UserAgent:  "k8s-await-election/" + p.Version,

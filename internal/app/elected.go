@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -42,7 +43,7 @@ func connect(p Program, c *config.Config, texts *parsed, signals <-chan os.Signa
 	self, claim, err := instance.Claim(instance.Options{
 		LockType:  string(c.LockType),
 		Namespace: c.LockNamespace,
-		Name:      c.LockName,
+		Name:      filepath.Join(c.LockDir, c.LockName), // for files the directory is a part of the name
 		Identity:  c.Identity,
 		PodUID:    c.PodUID,
 	})

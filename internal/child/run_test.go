@@ -119,6 +119,42 @@ func init() {
 		return p.Sweep(background)
 	}
 
+	scenarios["late probe"] = func([]string) error {
+		s, p, pipe, err := running()
+		if err != nil {
+			return err
+		}
+		// A spawner that is busy until the context has ended, as with a file
+		// system that does not answer.
+		busy := &Supervisor{spawns: make(chan spawn)}
+		ctx, cancel := context.WithCancelCause(background)
+		returned, late := make(chan struct{}), make(chan spawned)
+		go func() {
+			request := <-busy.spawns
+			cancel(errDeadline)
+			<-returned
+			process, err := s.fork(request)
+			request.reply <- spawned{process, err}
+			late <- spawned{process, err}
+		}()
+		_, err = busy.spawn(ctx, spawn{argv: sh("exec sleep 100"), env: os.Environ()})
+		if !errors.Is(err, errDeadline) {
+			return fmt.Errorf("spawn: %w, want the context's cause", err)
+		}
+		close(returned)
+		probe := <-late
+		if probe.err != nil {
+			return probe.err
+		}
+		if err := want(probe.process, 128+9); err != nil {
+			return err
+		}
+		if err := p.Sweep(background); err != nil {
+			return err
+		}
+		return gone(pipe)
+	}
+
 	scenarios["probes between"] = func([]string) error {
 		s, _, err := newGate()
 		if err != nil {
@@ -271,6 +307,11 @@ func TestRun_TellsStatusAndOutput(t *testing.T) {
 func TestRun_KillsTheProbesGroupWhenItsContextEnds(t *testing.T) {
 	t.Parallel()
 	inBothModes(t, func(t *testing.T, m mode) { succeeds(t, m, "probe timeout") })
+}
+
+func TestRun_KillsAProbeThatAppearsAfterItsContextHasEnded(t *testing.T) {
+	t.Parallel()
+	succeeds(t, asSubreaper, "late probe")
 }
 
 func TestRun_IsRefusedWhenNoCommandRuns(t *testing.T) {

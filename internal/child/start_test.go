@@ -117,6 +117,9 @@ func init() {
 
 	// A shell with job control, which has put a job into the foreground.
 	scenarios["foreground job"] = func([]string) error {
+		if ignored, _ := statusField("/proc/self/status", "SigIgn"); ignored != "0000000000000000" {
+			return fmt.Errorf("the second command ignores signals %s", ignored)
+		}
 		pid, err := syscall.ForkExec("/bin/sh", sh("exec sleep 100"), &syscall.ProcAttr{
 			Files: []uintptr{0, 1, 2}, Sys: &syscall.SysProcAttr{Foreground: true, Ctty: 0}})
 		if err != nil {

@@ -278,12 +278,24 @@ func init() {
 		if err != nil {
 			return err
 		}
-		p, err := start(s, me("as nobody"))
+		argv := me("as nobody")
+		if args[0] == "orphan" {
+			argv = sh(`"$0" scenario "as nobody" & exit 0`)
+			argv = append(argv, me()[0])
+		}
+		p, err := start(s, argv)
 		if err != nil {
 			return err
 		}
 		if err := pipe.hear("ready", 1); err != nil {
 			return err
+		}
+		stubborn := p.PID()
+		if args[0] == "orphan" {
+			if err := want(p, 0); err != nil {
+				return err
+			}
+			stubborn = childrenOf(os.Getpid())[0]
 		}
 		if args[0] == "killable" {
 			if err := p.Sweep(background); err != nil {
@@ -292,11 +304,12 @@ func init() {
 			return errors.Join(gone(pipe), want(p, 128+9))
 		}
 
-		if err := p.Signal(syscall.SIGTERM); !errors.Is(err, syscall.EPERM) || !strings.Contains(err.Error(), "capability KILL") {
+		err = p.Signal(syscall.SIGTERM)
+		if args[0] != "orphan" && (!errors.Is(err, syscall.EPERM) || !strings.Contains(err.Error(), "capability KILL")) {
 			return fmt.Errorf("signal to another uid: %w, want EPERM and its remedy", err)
 		}
 		err = p.Sweep(ended())
-		who := fmt.Sprintf("pid %d (", p.PID())
+		who := fmt.Sprintf("pid %d (", stubborn)
 		if !errors.Is(err, ErrAlive) || !errors.Is(err, ErrUnkillable) || !errors.Is(err, errDeadline) ||
 			!strings.Contains(err.Error(), who) || !strings.Contains(err.Error(), "uid 65534") || !strings.Contains(err.Error(), "capability KILL") {
 			return fmt.Errorf("sweep says %w, want ErrAlive, ErrUnkillable, the context's cause and %q", err, who)
@@ -305,7 +318,7 @@ func init() {
 			return errors.New("the command has died after all")
 		}
 		err = await("the death of what may be killed below it", func() bool {
-			children := childrenOf(p.PID())
+			children := childrenOf(stubborn)
 			return len(children) == 1 && stateOf(children[0]) == "Z"
 		})
 		if err != nil {
@@ -317,7 +330,7 @@ func init() {
 		if args[0] == "leave" {
 			return nil
 		}
-		fmt.Println(p.PID()) // for the test, which may kill it
+		fmt.Println(stubborn) // for the test, which may kill it
 		if err := p.Sweep(background); err != nil {
 			return err
 		}
@@ -519,15 +532,20 @@ func TestSweep_KillsACommandThatChangedItsUID(t *testing.T) {
 func TestSweep_NamesWhomItMayNotKillAndGoesOnTrying(t *testing.T) {
 	needsRoot(t)
 	t.Parallel()
-	g := begin(t, asSubreaper, "drop-kill", "changed uid", "wait")
-	pid, err := strconv.Atoi(firstLine(t, g))
-	if err != nil {
-		t.Fatal(err)
+	for _, who := range []string{"command", "orphan"} {
+		t.Run(who, func(t *testing.T) {
+			t.Parallel()
+			g := begin(t, asSubreaper, "drop-kill", "changed uid", who)
+			pid, err := strconv.Atoi(firstLine(t, g))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil { // we may
+				t.Fatal(err)
+			}
+			g.end(t, 0)
+		})
 	}
-	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil { // we may
-		t.Fatal(err)
-	}
-	g.end(t, 0)
 }
 
 func TestSweep_WhereKillingIsRefusedTheEndOfPID1KillsAll(t *testing.T) {

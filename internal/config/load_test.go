@@ -94,7 +94,7 @@ func TestLoad_ReadsEveryVariable(t *testing.T) {
 	got.given = nil
 	want := &Config{
 		Command: []string{"server"}, Enabled: true,
-		Name: "shop", LockName: "shop-lock", LockNamespace: "prod", Identity: "shop-0", LockType: ConfigMaps, LockDir: "/lock",
+		Name: "shop", LockName: "shop-lock", LockNamespace: "prod", Identity: "shop-0", LockType: ConfigMaps,
 		LeaseDuration: 30 * time.Second, RenewDeadline: 20 * time.Second, RetryPeriod: 1500 * time.Millisecond,
 		Kubeconfig: "/kube/config", StatusEndpoint: ":9999",
 		ServiceName: "shop", ServiceNamespace: "front", ServicePortsJSON: "[]", ServicePublish: PublishBoth,

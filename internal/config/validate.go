@@ -91,10 +91,9 @@ func (v *validator) lock() {
 	c.LockType = choice(v, "LOCK_TYPE", set.LockType, Leases, ConfigMaps, Endpoints, File)
 	c.LockName = v.require("LOCK_NAME", set.LockName)
 	c.LockNamespace = v.require("LOCK_NAMESPACE", set.LockNamespace)
-	c.LockDir = set.LockDir
 	c.Kubeconfig = set.Kubeconfig
 	if c.LockType == File {
-		v.require("LOCK_DIR", set.LockDir)
+		c.LockDir = v.require("LOCK_DIR", set.LockDir)
 		v.named("LOCK_NAME", set.LockName, isFileName, "a file of at most 200 bytes")
 		return
 	}

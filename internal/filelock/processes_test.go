@@ -462,11 +462,12 @@ func TestLock_SaysWhatIsWrongForAUserWhoMayNotWrite(t *testing.T) {
 			continue
 		}
 		// Others may go there, not write.
-		dir := filepath.Join("/tmp", filepath.Base(filepath.Dir(t.TempDir()))+"-"+role)
-		if err := os.Mkdir(dir, 0o555); err != nil {
-			t.Fatal(err)
+		dir := t.TempDir()
+		for path, mode := range map[string]os.FileMode{filepath.Dir(dir): 0o711, dir: 0o555} {
+			if err := os.Chmod(path, mode); err != nil {
+				t.Fatal(err)
+			}
 		}
-		t.Cleanup(func() { _ = os.RemoveAll(dir) })
 		run(t, nil, role, dir)
 	}
 }

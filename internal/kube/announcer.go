@@ -15,7 +15,7 @@ const (
 	announcements = 16
 	// lastWords is how long Run goes on after its context, for what was said
 	// just before.
-	lastWords = 500 * time.Millisecond
+	lastWords = time.Second
 	// announceTimeout bounds one Event.
 	announceTimeout = 10 * time.Second
 )
@@ -55,7 +55,7 @@ func (a *Announcer) Announce(reason, message string) {
 	}
 }
 
-// Run sends until ctx ends, then for half a second what is still waiting, and
+// Run sends until ctx ends, then for a second what is still waiting, and
 // returns nil. To be called once. After a refusal it sends nothing more: that
 // costs one line for the process.
 func (a *Announcer) Run(ctx context.Context) error {

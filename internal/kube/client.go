@@ -86,7 +86,7 @@ func loadConfig(kubeconfig string) (*rest.Config, error) {
 		config, err := rest.InClusterConfig()
 		switch {
 		case errors.Is(err, rest.ErrNotInCluster):
-			return nil, errors.New("find the API server: this is not a Pod of a cluster (KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set): set KUBECONFIG to a kubeconfig file, or use LOCK_TYPE=file without a cluster")
+			return nil, errors.New("find the API server: this is not a Pod of a cluster (KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set): set K8S_AWAIT_ELECTION_KUBECONFIG to a kubeconfig file, or use K8S_AWAIT_ELECTION_LOCK_TYPE=file without a cluster")
 		case err != nil:
 			return nil, fmt.Errorf("read the service account of the Pod: %w: set automountServiceAccountToken: true", err)
 		}
@@ -104,7 +104,7 @@ func loadConfig(kubeconfig string) (*rest.Config, error) {
 	}
 	// In a list files may be missing, as kubectl has it.
 	if missing != nil && (!found || !errors.Is(missing, os.ErrNotExist)) {
-		return nil, fmt.Errorf("read kubeconfig: %w: correct KUBECONFIG, or unset it to use the service account of the Pod", missing)
+		return nil, fmt.Errorf("read kubeconfig: %w: correct K8S_AWAIT_ELECTION_KUBECONFIG, or unset it to use the service account of the Pod", missing)
 	}
 	loaded, err := rules.Load()
 	if err != nil {
@@ -113,6 +113,9 @@ func loadConfig(kubeconfig string) (*rest.Config, error) {
 	config, err := clientcmd.NewDefaultClientConfig(*loaded, nil).ClientConfig()
 	if err != nil {
 		return nil, fmt.Errorf("read kubeconfig %s: current-context, its cluster, its user, or a file that one of them names is missing or wrong: try kubectl --kubeconfig %[1]s config view", kubeconfig)
+	}
+	if config.ExecProvider != nil {
+		return nil, fmt.Errorf("read kubeconfig %s: its user gets credentials by running a program (exec), which cannot work here, as this process reaps all children itself: use a user with a token or a certificate, such as a service account's (kubectl create token)", kubeconfig)
 	}
 	return config, nil
 }

@@ -27,11 +27,14 @@ func TestNewClient_NamesTheKubeconfigAndARemedyButNotItsContent(t *testing.T) {
 		return path
 	}
 	for path, remedy := range map[string]string{
-		filepath.Join(dir, "missing"):          "correct KUBECONFIG",
-		dir:                                    "correct KUBECONFIG",
+		filepath.Join(dir, "missing"):          "correct K8S_AWAIT_ELECTION_KUBECONFIG",
+		dir:                                    "correct K8S_AWAIT_ELECTION_KUBECONFIG",
 		file("garbage", "users: secret-token"): "config view",
 		file("no-yaml", "\tsecret-token: ["):   "config view",
 		file("empty", ""):                      "config view",
+		file("exec", `{"apiVersion":"v1","kind":"Config","current-context":"c","contexts":[{"name":"c","context":{"cluster":"c","user":"c"}}],
+			"clusters":[{"name":"c","cluster":{"server":"https://127.0.0.1:1"}}],
+			"users":[{"name":"c","user":{"exec":{"apiVersion":"client.authentication.k8s.io/v1","command":"secret-token","interactiveMode":"Never"}}}]}`): "create token",
 		file("no-context", `{"apiVersion":"v1","kind":"Config","current-context":"secret-token"}`): "config view",
 		file("bad-ca", `{"apiVersion":"v1","kind":"Config","current-context":"c",
 			"contexts":[{"name":"c","context":{"cluster":"c","user":"c"}}],"users":[{"name":"c","user":{"token":"secret-token"}}],

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/netip"
 	"regexp"
 	"strings"
 )
@@ -77,34 +76,3 @@ func ParsePorts(text string) ([]Port, error) {
 }
 
 func lastField(path string) string { return path[strings.LastIndexByte(path, '.')+1:] }
-
-// ParseAddresses reads the Pod's IP addresses, separated by commas: one, or one
-// of each family, as status.podIPs has them.
-func ParseAddresses(list string) ([]netip.Addr, error) {
-	const example = ", as in 10.0.0.7 or 10.0.0.7,fd00::7"
-	var addresses []netip.Addr
-	for _, text := range strings.Split(list, ",") {
-		text = strings.TrimSpace(text)
-		if text == "" {
-			continue
-		}
-		address, err := netip.ParseAddr(text)
-		if err != nil {
-			return nil, errors.New("this is not a list of IP addresses" + example)
-		}
-		address = address.Unmap()
-		if address.IsUnspecified() || address.IsLoopback() || address.IsLinkLocalUnicast() || address.IsMulticast() || address.Zone() != "" {
-			return nil, errors.New("loopback, link-local, multicast and unspecified addresses cannot be reached by others" + example)
-		}
-		for _, other := range addresses {
-			if other.Is4() == address.Is4() {
-				return nil, errors.New("there are two addresses of one family" + example)
-			}
-		}
-		addresses = append(addresses, address)
-	}
-	if len(addresses) == 0 {
-		return nil, errors.New("there is no IP address" + example)
-	}
-	return addresses, nil
-}

@@ -255,20 +255,25 @@ func TestInstall_SaysWhatIsWrongWithTheTarget(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(dir, "taken", name), 0o700); err != nil {
 		t.Fatal(err)
 	}
+	// A device of one's own: a mistake must not cost the machine one of its.
+	pipe := filepath.Join(dir, "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, row := range []struct{ target, remedy string }{
 		{"", "name a directory or a file"},
 		{filepath.Join(dir, "missing", "gate"), "mount a volume there"},
 		{filepath.Join(dir, "missing") + "/", "mount a volume there"},
 		{filepath.Join(file, "gate"), "mount a volume there"},
 		{filepath.Join(dir, "taken"), "remove it, or name another target"},
-		{"/dev/null", "name another target"},
+		{pipe, "name another target"},
 	} {
 		path, err := Install(row.target)
 		if err == nil || path != "" || !strings.Contains(err.Error(), strings.TrimSuffix(row.target, "/")) || !strings.Contains(err.Error(), row.remedy) {
 			t.Errorf("%q: installed to %q, %v", row.target, path, err)
 		}
 	}
-	alone(t, dir, "file", "taken")
+	alone(t, dir, "file", "pipe", "taken")
 }
 
 // run runs a role in a process of its own, with mounts that nobody else sees.
@@ -350,14 +355,11 @@ func mount(dir, options string) error {
 
 func TestInstall_SaysWhatIsWrongForAUserWhoMayNotWrite(t *testing.T) {
 	t.Parallel()
-	// Below t.TempDir other users may not go.
-	dir, err := os.MkdirTemp("/tmp", "selfinstall-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o555); err != nil {
-		t.Fatal(err)
+	dir := t.TempDir()
+	for path, mode := range map[string]fs.FileMode{filepath.Dir(dir): 0o711, dir: 0o555} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
 	}
 	run(t, asForeigner, dir)
 	alone(t, dir)

@@ -23,7 +23,7 @@ func begin(temporary string) (*os.File, error) {
 		file, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o700)
 		switch {
 		case errors.Is(err, fs.ErrExist):
-			if err := clear(temporary); err != nil {
+			if err := discard(temporary); err != nil {
 				return nil, err
 			}
 			continue
@@ -43,9 +43,9 @@ func begin(temporary string) (*os.File, error) {
 	}
 }
 
-// clear waits for the install that owns the file, and removes the file if that
+// discard waits for the install that owns the file, and removes the file if that
 // has ended without doing so.
-func clear(temporary string) error {
+func discard(temporary string) error {
 	// Reading is all that may be permitted: a finished copy is nobody's to write.
 	file, err := os.OpenFile(temporary, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrNotExist) {
