@@ -41,27 +41,29 @@ var badAnswers = []struct {
 }{
 	{
 		name:   "401",
-		answer: faultproxy.Status(401, "Unauthorized", "Unauthorized"),
+		answer: faultproxy.Status(http.StatusUnauthorized, "Unauthorized", "Unauthorized"),
 		words:  []string{"401 Unauthorized", "credentials", "kubeconfig"},
 	},
 	{
 		name:   "429 with Retry-After",
-		answer: faultproxy.Status(429, "TooManyRequests", "slow down", "Retry-After", "1"),
+		answer: faultproxy.Status(http.StatusTooManyRequests, "TooManyRequests", "slow down", "Retry-After", "1"),
 		words:  []string{"429 TooManyRequests", "slow down"}, next: "next=1s",
 	},
 	{
 		name:   "500",
-		answer: faultproxy.Status(500, "InternalError", "etcdserver: leader changed"),
+		answer: faultproxy.Status(http.StatusInternalServerError, "InternalError", "etcdserver: leader changed"),
 		words:  []string{"500 InternalError", "etcdserver: leader changed"},
 	},
 	{
-		name:   "503 of a load balancer",
-		answer: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>sorry</html>", 503) }),
-		words:  []string{"503 Service Unavailable"},
+		name: "503 of a load balancer",
+		answer: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "<html>sorry</html>", http.StatusServiceUnavailable)
+		}),
+		words: []string{"503 Service Unavailable"},
 	},
 	{
 		name:   "a redirect",
-		answer: http.RedirectHandler("https://login.example.org/", 302),
+		answer: http.RedirectHandler("https://login.example.org/", http.StatusFound),
 		words:  []string{"302 Found"},
 	},
 	{
@@ -136,7 +138,7 @@ func TestLeader_TriesOnceMoreBeforeItsDeadlineWhateverPauseTheServerAsksFor(t *t
 	var refused atomic.Bool
 	answers.Answer(func(r *http.Request) http.Handler {
 		if r.Method == http.MethodPut && refused.CompareAndSwap(false, true) {
-			return faultproxy.Status(429, "TooManyRequests", "slow down", "Retry-After", "3000")
+			return faultproxy.Status(http.StatusTooManyRequests, "TooManyRequests", "slow down", "Retry-After", "3000")
 		}
 		return nil
 	})

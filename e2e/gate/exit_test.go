@@ -15,6 +15,19 @@ import (
 	"github.com/k8s-await-election/k8s-await-election/e2e/gate/stage"
 )
 
+// readOnly is a directory that everybody can see and nobody but root can write
+// to.
+func readOnly(t *testing.T) string {
+	t.Helper()
+	folder := t.TempDir()
+	for path, mode := range map[string]os.FileMode{filepath.Dir(folder): 0o755, folder: 0o555} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return folder
+}
+
 // nobody is a user without rights, where this one may do anything.
 func nobody() *syscall.Credential {
 	if !stage.IsRoot() {
@@ -111,14 +124,7 @@ func TestGate_EndsAtOnceWhereItCouldNeverRunTheCommand(t *testing.T) {
 func TestFileLock_SaysThatItsDirectoryIsNotWritable(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
-	folder, err := os.MkdirTemp("", "lock-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(folder) })
-	if err := os.Chmod(folder, 0o555); err != nil { //nolint:gosec // meant for others
-		t.Fatal(err)
-	}
+	folder := readOnly(t)
 	a := s.Start(stage.Pod{
 		Name: "a", NotInit: true, User: nobody(), Kubeconfig: "unused",
 		Env: map[string]string{"LOCK_TYPE": "file", "LOCK_DIR": folder, "KUBECONFIG": ""},

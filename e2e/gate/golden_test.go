@@ -43,10 +43,10 @@ func TestLog_OfAFailOverTellsTheStoryOfBothPods(t *testing.T) {
 	got := "# shop-0 leads, shop-1 stands by; shop-0 is sent TERM.\n\n# shop-0\n" + normalise(a.Log()) + "\n# shop-1\n" + normalise(b.Log())
 	path := filepath.Join("testdata", "failover.golden")
 	if *update {
-		if err := os.MkdirAll("testdata", 0o755); err != nil { //nolint:gosec // part of the repository
+		if err := os.MkdirAll("testdata", 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil { //nolint:gosec // part of the repository
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"strings"
+	"syscall"
 	"testing"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
@@ -127,7 +128,7 @@ func TestLease_DeletedOrEmptiedUnderAStandbyIsNotFree(t *testing.T) {
 			s.AwaitLeader(a)
 			b := s.Start(stage.Pod{Name: "b"})
 			s.AwaitStandby(b)
-			a.Signal(9)
+			a.Signal(syscall.SIGKILL)
 			s.AwaitExit(a)
 
 			row.act(s)
@@ -149,7 +150,7 @@ func TestLease_ReleasedByHandIsTakenAtOnce(t *testing.T) {
 	s.AwaitLeader(a)
 	b := s.Start(stage.Pod{Name: "b"})
 	s.AwaitStandby(b)
-	a.Signal(9)
+	a.Signal(syscall.SIGKILL)
 	s.AwaitExit(a)
 	s.EditLease(func(l *coordinationv1.Lease) {
 		l.Spec.HolderIdentity, l.Spec.LeaseDurationSeconds = new(""), new(int32(1))

@@ -103,14 +103,7 @@ func TestInstall_SaysWhatIsWrongWithTheTarget(t *testing.T) {
 
 func TestInstall_SaysThatItMayNotWrite(t *testing.T) {
 	t.Parallel()
-	folder, err := os.MkdirTemp("", "install-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(folder) })
-	if err := os.Chmod(folder, 0o555); err != nil { //nolint:gosec // meant for others
-		t.Fatal(err)
-	}
+	folder := readOnly(t)
 	status, says := execute(t, &syscall.SysProcAttr{Credential: nobody()}, programs.Gate, "--install", folder)
 	if words := []string{folder, "permission denied", "may not write", "fsGroup"}; status != 1 || !contains(says, words) {
 		t.Errorf("status %d, says %q, want 1 and %q", status, says, words)

@@ -153,7 +153,6 @@ func TestManifest_HasARoleWithWhichNothingIsRefused(t *testing.T) {
 				t.Fatal(err)
 			}
 			if former {
-				//nolint:staticcheck // deprecated, and still there
 				_, err := server.Client().CoreV1().Endpoints(s.Namespace).Create(t.Context(),
 					&corev1.Endpoints{ObjectMeta: metav1.ObjectMeta{Name: service.Name}}, metav1.CreateOptions{})
 				if err != nil {
@@ -176,7 +175,7 @@ func TestManifest_HasARoleWithWhichNothingIsRefused(t *testing.T) {
 			c.Signal(syscall.SIGTERM)
 			s.AwaitExit(c)
 			for _, gate := range []*stage.Container{a, b, c} {
-				for _, line := range lines(gate.Log(), "403", "forbidden", "level=WARN") {
+				for _, line := range lines(gate.Log(), "403", "forbidden") {
 					// Looking at everybody's slices is a courtesy for those who may.
 					if !strings.Contains(line, "not looking for other EndpointSlices") {
 						t.Errorf("with the Role of the manifest: %s", line)
@@ -188,7 +187,8 @@ func TestManifest_HasARoleWithWhichNothingIsRefused(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, r := range requests {
-				if r.ResponseStatus.Code == http.StatusForbidden && !(r.Verb == "list" && r.ObjectRef.Resource == "endpointslices") {
+				courtesy := r.Verb == "list" && r.ObjectRef.Resource == "endpointslices"
+				if r.ResponseStatus.Code == http.StatusForbidden && !courtesy {
 					t.Errorf("with the Role of the manifest: %s %s is refused", r.Verb, r.RequestURI)
 				}
 			}
@@ -212,13 +212,13 @@ func TestManifest_HasNoRightForTheLeaseTooMany(t *testing.T) {
 	provoke := map[string]func(*http.Request) http.Handler{
 		"get": func(r *http.Request) http.Handler {
 			if isWatch(r) {
-				return faultproxy.Status(500, "InternalError", "no watch today")
+				return faultproxy.Status(http.StatusInternalServerError, "InternalError", "no watch today")
 			}
 			return nil
 		},
 		"list": func(r *http.Request) http.Handler {
 			if isWatch(r) && r.URL.Query().Get("sendInitialEvents") != "" {
-				return faultproxy.Status(422, "Invalid", "sendInitialEvents is forbidden for watch")
+				return faultproxy.Status(http.StatusUnprocessableEntity, "Invalid", "sendInitialEvents is forbidden for watch")
 			}
 			return nil
 		},

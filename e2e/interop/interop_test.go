@@ -88,36 +88,39 @@ func TestTheirs_WaitsOutTheLeaseWhenOursIsKilled(t *testing.T) {
 }
 
 // client-go carries our annotations along when it takes the Lease. Read as if
-// they were about its term, they would let a restarted container of ours in, or
-// keep candidates back for an heir that is gone.
+// they were about its term, they would let a restarted container of ours in: the
+// holder is of the same name where a Pod of a StatefulSet went back to an older
+// tool.
 func TestOurs_DoesNotBelieveAnnotationsThatTheirsHasCarriedAlong(t *testing.T) {
 	stage.NeedRoot(t)
 	t.Parallel()
 	s := newStage(t)
-	pod := stage.Pod{Name: "ours", UID: "uid"}
+	pod := stage.Pod{Name: "shop-0"}
 	ours := s.Start(pod)
 	s.AwaitLeader(ours)
-	heir := s.Start(stage.Pod{Name: "heir"})
+	heir := s.Start(stage.Pod{Name: "shop-1"})
 	s.AwaitStandby(heir)
-	// Both are killed, so that nobody takes a word back, and the Lease is long
-	// enough for nobody to be elected before client-go.
-	ours.Signal(syscall.SIGKILL)
+	// Both are killed, so that nobody takes a word back.
 	heir.Signal(syscall.SIGKILL)
-	s.AwaitExit(ours)
+	ours.Signal(syscall.SIGKILL)
 	s.AwaitExit(heir)
-	other := startTheirs(t, s, "theirs", false)
-	s.Await("client-go leads", other.leading.Load)
+	s.AwaitExit(ours)
+	between := startTheirs(t, s, "shop-2", true)
+	s.Await("client-go leads", between.leading.Load)
+	other := startTheirs(t, s, pod.Name, false)
+	between.end(true)
+	s.Await("client-go leads under the name of ours", other.leading.Load)
 	lease := s.Lease()
-	if !strings.Contains(lease.Annotations[instanceAnnotation], `"holder":"ours"`) || !strings.Contains(lease.Annotations[heirAnnotation], `"heir":"heir"`) {
-		t.Fatalf("client-go has removed the annotations %v: this test tests nothing", lease.Annotations)
+	if !strings.Contains(lease.Annotations[instanceAnnotation], `"holder":"shop-0"`) || !strings.Contains(lease.Annotations[heirAnnotation], `"heir":"shop-1"`) {
+		t.Fatalf("client-go has removed the annotations, left are %v: this test tests nothing", lease.Annotations)
 	}
 
 	again := s.Start(pod)
-	s.AwaitLine(again, `msg="standing by"`, "holder=theirs")
+	s.AwaitLine(again, `msg="standing by"`, "holder=shop-0")
 	awaitRenewals(s, 2)
 	other.end(false)
 	s.AwaitLeader(again)
-	if again.Line("msg=elected", `reason="not renewed by theirs for 3s"`) == "" {
+	if again.Line("msg=elected", `reason="not renewed by shop-0 for 3s"`) == "" {
 		t.Error("the restarted container was elected for another reason")
 	}
 	if now := s.Lease(); now.Annotations[heirAnnotation] != "" || !strings.Contains(now.Annotations[instanceAnnotation], fmt.Sprintf(`"transitions":%d`, *now.Spec.LeaseTransitions)) {

@@ -69,7 +69,8 @@ func startTheirs(t *testing.T, s *stage.Stage, name string, release bool) *their
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
+	// The test's own ends before the work does.
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	c.cancel = cancel
 	go func() {
 		defer close(c.ended)

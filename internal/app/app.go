@@ -60,6 +60,9 @@ func Main(p Program) int {
 		err = status.Check(context.Background(), c.Target, p.Stdout)
 	case config.Status:
 		err = status.Show(context.Background(), c.StatusEndpoint, p.Stdout)
+	case config.Exec:
+		err = child.Exec(c.Command, p.Environ)
+		return p.failed(child.ExitStatus(err), err)
 	case config.Run:
 		return p.run(c, texts)
 	}

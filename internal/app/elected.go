@@ -36,11 +36,12 @@ func connect(p Program, c *config.Config, texts *parsed, signals <-chan os.Signa
 	ctx, end := context.WithCancel(context.Background())
 	defer end()
 
-	supervisor, err := child.New(log)
+	supervisor, err := child.New(log, "k8s-await-election", "--exec", "--")
 	if err != nil {
 		return 0, err
 	}
-	self, claim, err := instance.Claim(instance.Options{
+	// Never closed: it must outlive whatever this process has started.
+	self, _, err := instance.Claim(instance.Options{
 		LockType:  string(c.LockType),
 		Namespace: c.LockNamespace,
 		Name:      filepath.Join(c.LockDir, c.LockName), // for files the directory is a part of the name
@@ -50,7 +51,6 @@ func connect(p Program, c *config.Config, texts *parsed, signals <-chan os.Signa
 	if err != nil {
 		return 0, err
 	}
-	defer claim.Close()
 
 	backend, err := openBackend(p, c, texts, log)
 	if err != nil {
@@ -137,9 +137,20 @@ func connect(p Program, c *config.Config, texts *parsed, signals <-chan os.Signa
 		return 0, err // wait for nobody
 	}
 	end()
-	others.Wait()
+	ended := make(chan struct{})
+	go func() {
+		others.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-time.After(lastWords): // a disk that does not answer, say
+	}
 	return code, err
 }
+
+// lastWords is how long the other rooms may take to end after the gate.
+const lastWords = 2 * time.Second
 
 // spawner is child's command in the gate's words.
 type spawner struct{ command *child.Command }

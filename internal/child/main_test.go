@@ -41,6 +41,11 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 2 && os.Args[1] == "scenario" {
 		os.Exit(perform(os.Args[2:]))
 	}
+	if len(os.Args) > 1 && os.Args[1] == "become" {
+		err := Exec(os.Args[2:], os.Environ())
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(ExitStatus(err))
+	}
 	os.Exit(m.Run())
 }
 
@@ -150,9 +155,7 @@ func begin(t *testing.T, m mode, words ...string) *gate {
 		}
 	}
 	g := &gate{Cmd: exec.CommandContext(ctx, self, append(args, words...)...), errs: new(transcript)}
-	g.Env = append(os.Environ(),
-		"GORACE=atexit_sleep_ms=0",                          // else every exit takes a second under -race
-		"PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin") // without what a developer has put before it
+	g.Env = environment()
 	g.Stderr = g.errs
 	g.SysProcAttr = attr
 	g.WaitDelay = 10 * time.Second
@@ -179,6 +182,14 @@ func begin(t *testing.T, m mode, words ...string) *gate {
 		t.Fatal(err)
 	}
 	return g
+}
+
+// environment is that of a gate.
+func environment() []string {
+	return append(os.Environ(),
+		"GORACE=atexit_sleep_ms=0",                          // else every exit takes a second under -race
+		"PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", // without what a developer has put before it
+	)
 }
 
 // end waits until the gate has ended and demands a status.
@@ -215,7 +226,7 @@ func newGate() (*Supervisor, *pipe, error) {
 	if err := syscall.SetNonblock(hearing, true); err != nil {
 		return nil, nil, err
 	}
-	s, err := New(slog.New(slog.NewTextHandler(os.Stderr, nil)))
+	s, err := New(slog.New(slog.NewTextHandler(os.Stderr, nil)), os.Args[0], "become")
 	return s, new(pipe), err
 }
 
@@ -271,6 +282,13 @@ func await(what string, condition func() bool) error {
 	return nil
 }
 
+// park stays until the process is killed.
+func park() error {
+	for {
+		_ = syscall.Pause()
+	}
+}
+
 // sh is a shell's command line.
 func sh(script string) []string { return []string{"/bin/sh", "-c", script} }
 
@@ -280,7 +298,17 @@ func me(words ...string) []string {
 }
 
 // start starts a command.
-func start(s *Supervisor, argv []string) (*Process, error) { return s.Command(argv).Start(nil, nil) }
+// It returns once the command has taken the place of this program.
+func start(s *Supervisor, argv []string) (*Process, error) {
+	p, err := s.Command(argv).Start(nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	return p, await("the command in its place", func() bool {
+		words, err := os.ReadFile("/proc/" + strconv.Itoa(p.PID()) + "/cmdline")
+		return err != nil || !bytes.Contains(words, []byte("\x00become\x00"))
+	})
+}
 
 // gone demands that no descendant is left: none holds the pipe, none is a
 // zombie, and as PID 1 we are alone.
@@ -311,14 +339,13 @@ func allPIDs() []int {
 // childrenOf lists all children of a process, dead ones too.
 func childrenOf(parent int) []int {
 	return slices.DeleteFunc(allPIDs(), func(pid int) bool {
-		ppid, ok := statusField("/proc/"+strconv.Itoa(pid)+"/status", "PPid")
-		return !ok || ppid != strconv.Itoa(parent)
+		return statusField(pid, "PPid") != strconv.Itoa(parent)
 	})
 }
 
 func stateOf(pid int) string {
-	state, _ := statusField("/proc/"+strconv.Itoa(pid)+"/status", "State")
-	return strings.SplitN(state, " ", 2)[0]
+	state, _, _ := strings.Cut(statusField(pid, "State"), " ")
+	return state
 }
 
 // want demands a status of an ended command.

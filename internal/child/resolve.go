@@ -110,7 +110,7 @@ func explainExec(file string, err error) error {
 	}
 	switch errno {
 	case syscall.EAGAIN, syscall.ENOMEM, syscall.EMFILE, syscall.ENFILE:
-		return fmt.Errorf("start %s: %w; a limit is reached: pids, memory or open files", file, errno)
+		return fmt.Errorf("start %s: %w", file, explainFork(errno))
 	case syscall.ENOENT, syscall.ENOTDIR:
 		if _, err := os.Stat(file); err != nil {
 			return fmt.Errorf("%w: %s: %w", ErrNotFound, file, errno)
@@ -126,6 +126,14 @@ func explainExec(file string, err error) error {
 	default:
 		return fmt.Errorf("%w: %s: %w", ErrNotExecutable, file, errno)
 	}
+}
+
+// explainFork tells what a failed fork means and what helps.
+func explainFork(err error) error {
+	if errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.ENOMEM) || errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+		return fmt.Errorf("start a process: %w; a limit is reached: pids, memory or open files", err)
+	}
+	return fmt.Errorf("start a process: %w", err)
 }
 
 // Exec replaces this process by the command (execve(2)), which keeps its pid,

@@ -126,9 +126,12 @@ func init() {
 			return err
 		}
 		for name, trial := range unstartable {
-			_, err := start(s, []string{filepath.Join(args[0], name)})
-			if err == nil || ExitStatus(err) != trial.status || !strings.Contains(err.Error(), trial.says) {
-				return fmt.Errorf("start %s: %w, which is status %d, want %d and %q", name, err, ExitStatus(err), trial.status, trial.says)
+			p, err := start(s, []string{filepath.Join(args[0], name)})
+			if err != nil {
+				return fmt.Errorf("start %s: %w", name, err)
+			}
+			if err := errors.Join(want(p, trial.status), p.Sweep(background)); err != nil {
+				return fmt.Errorf("start %s: %w", name, err)
 			}
 		}
 		if _, err := start(s, nil); err == nil || ExitStatus(err) != 1 {
@@ -154,7 +157,15 @@ func init() {
 func TestStart_TellsWhyACommandCannotBeStarted(t *testing.T) {
 	t.Parallel()
 	dir := commands(t)
-	inBothModes(t, func(t *testing.T, m mode) { succeeds(t, m, "start in vain", dir) })
+	inBothModes(t, func(t *testing.T, m mode) {
+		g := begin(t, m, "start in vain", dir)
+		g.end(t, 0)
+		for name, trial := range unstartable {
+			if !strings.Contains(g.errs.String(), trial.says) {
+				t.Errorf("%s: says %q, want %q", name, g.errs, trial.says)
+			}
+		}
+	})
 }
 
 func TestExec_TellsWhyACommandCannotBeStarted(t *testing.T) {

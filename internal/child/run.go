@@ -20,7 +20,8 @@ import (
 // next Sweep; its output is not waited for either. Where err is not nil, status
 // is -1.
 //
-// ErrSweeping: no command is running. ErrNotFound, ErrNotExecutable: as for Start.
+// A command that cannot be run has the status 127 or 126 and the reason as its
+// output. ErrSweeping: no command is running.
 func (s *Supervisor) Run(ctx context.Context, argv, env []string) (status int, output []byte, err error) {
 	if len(argv) == 0 {
 		return -1, nil, errors.New("exec probe: its command line is empty")

@@ -65,11 +65,10 @@ func init() {
 		if err != nil {
 			return err
 		}
-		if _, _, err = s.Run(background, []string{"no-such-command"}, nil); !errors.Is(err, ErrNotFound) {
-			return fmt.Errorf("missing command: %w", err)
-		}
-		if _, _, err = s.Run(background, []string{"/"}, nil); !errors.Is(err, ErrNotExecutable) {
-			return fmt.Errorf("directory: %w", err)
+		for name, code := range map[string]int{"no-such-command": 127, "/": 126} {
+			if status, output, err := s.Run(background, []string{name}, nil); err != nil || status != code || len(output) == 0 {
+				return fmt.Errorf("%s: status %d, output %q, error %w; want status %d and a reason", name, status, output, err, code)
+			}
 		}
 		if _, _, err = s.Run(background, nil, nil); err == nil {
 			return errors.New("an empty command line is taken")

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"slices"
 	"syscall"
 )
 
@@ -30,9 +31,8 @@ type spawned struct {
 // spawner forks all children, from one thread that lives as long as the
 // process: the parent-death signal is sent when the *thread* that forked ends
 // (prctl(2)), and Go ends threads as it likes unless a goroutine is locked to
-// them. It is not the reaper's goroutine, since looking a program up and loading
-// it may block on a file system that does not answer, and reaping and killing
-// must go on meanwhile.
+// them. It is not the reaper's goroutine, so that reaping and killing go on
+// whatever a fork takes.
 func (s *Supervisor) spawner() {
 	runtime.LockOSThread()
 	for request := range s.spawns {
@@ -58,7 +58,7 @@ func (s *Supervisor) spawn(ctx context.Context, request spawn) (*Process, error)
 	case answer := <-reply:
 		return answer.process, answer.err
 	case <-ctx.Done():
-		go func() { // lives as long as the kernel takes to load the program
+		go func() { // lives as long as the fork takes
 			if answer := <-reply; answer.err == nil {
 				answer.process.killGroup()
 				if output := answer.process.output; output != nil {
@@ -90,20 +90,17 @@ func (s *Supervisor) admit(request spawn) error {
 // fork spawns one process and enters it into the table before the reaper can
 // see it.
 func (s *Supervisor) fork(request spawn) (*Process, error) {
-	path, err := Resolve(request.argv[0], request.env)
-	if err != nil {
-		return nil, err
-	}
 	files := []uintptr{0, 1, 2}
 	var output *os.File
 	if !request.command {
 		var closeFiles func()
+		var err error
 		if files, closeFiles, output, err = probeFiles(); err != nil {
 			return nil, err
 		}
 		defer closeFiles()
 	}
-	p, err := s.enter(path, request, files)
+	p, err := s.enter(request, files)
 	if err != nil {
 		if output != nil {
 			_ = output.Close()
@@ -115,7 +112,7 @@ func (s *Supervisor) fork(request spawn) (*Process, error) {
 }
 
 // enter forks and takes the child into the table.
-func (s *Supervisor) enter(path string, request spawn, files []uintptr) (*Process, error) {
+func (s *Supervisor) enter(request spawn, files []uintptr) (*Process, error) {
 	if err := s.admit(request); err != nil {
 		return nil, err
 	}
@@ -128,13 +125,14 @@ func (s *Supervisor) enter(path string, request spawn, files []uintptr) (*Proces
 		attr.Sys.Pdeathsig = syscall.SIGKILL
 	}
 	terminal := request.command && s.ownsTerminal()
-	pid, err := forkExec(path, request.argv, attr, terminal)
-	if err != nil && terminal {
+	argv := slices.Concat(s.become, request.argv)
+	pid, err := forkExec(argv, attr, terminal)
+	if err != nil && terminal && (request.may == nil || request.may()) {
 		// Handing the terminal over may have been what failed: the command
 		// matters more than its terminal.
 		s.takeTerminalBack(0)
 		terminal = false
-		pid, err = forkExec(path, request.argv, attr, terminal)
+		pid, err = forkExec(argv, attr, terminal)
 	}
 
 	s.mu.Lock()
@@ -142,7 +140,7 @@ func (s *Supervisor) enter(path string, request spawn, files []uintptr) (*Proces
 	defer s.mu.Unlock()
 	s.spawning--
 	if err != nil {
-		return nil, explainExec(path, err)
+		return nil, explainFork(err)
 	}
 	p := &Process{supervisor: s, pid: pid, exited: make(chan struct{}), terminal: terminal}
 	s.children[pid] = p
@@ -155,8 +153,15 @@ func (s *Supervisor) enter(path string, request spawn, files []uintptr) (*Proces
 	return p, nil
 }
 
-// forkExec is ForkExec with the terminal handed over, or not.
-func forkExec(path string, argv []string, attr *syscall.ProcAttr, terminal bool) (int, error) {
+// program is this program's own file, whatever has become of its name.
+const program = "/proc/self/exe"
+
+// forkExec forks this program again, which becomes the command by itself, with
+// the terminal handed over, or not. Loading a program may take any time on a
+// file system that has stopped answering, and ForkExec waits for that without
+// letting go of the runtime (CLONE_VFORK): the whole gate, and with it the kill
+// at the deadline, would stand still. Our own file is in memory, as we run it.
+func forkExec(argv []string, attr *syscall.ProcAttr, terminal bool) (int, error) {
 	attr.Sys.Foreground = terminal
 	attr.Sys.Ctty = stdin
 	if terminal {
@@ -167,7 +172,7 @@ func forkExec(path string, argv []string, attr *syscall.ProcAttr, terminal bool)
 		signal.Notify(make(chan os.Signal, 1), syscall.SIGTTOU)
 		defer signal.Ignore(syscall.SIGTTOU)
 	}
-	return syscall.ForkExec(path, argv, attr)
+	return syscall.ForkExec(program, argv, attr)
 }
 
 // Command is a command line to be started, each time anew.
@@ -185,10 +190,10 @@ func (s *Supervisor) Command(argv []string) *Command {
 // Start spawns the command, in a process group of its own and in the terminal's
 // foreground where stdin is our terminal, with our environment, to which
 // `extra` ("KEY=value") is added; a key of extra replaces ours. It returns when
-// the program runs. ErrNotFound, ErrNotExecutable: see ExitStatus.
-// ErrNotSwept: what was started before is not proven dead. ErrTooLate: may,
-// which is asked directly before the fork, said no; looking the program up may
-// have taken long.
+// the process exists. A command that cannot be run ends it with the status 127
+// or 126 (see ExitStatus), after it has said why on stderr. ErrNotSwept: what was
+// started before is not proven dead. ErrTooLate: may, which is asked directly
+// before the fork, said no.
 func (c *Command) Start(extra []string, may func() bool) (*Process, error) {
 	if len(c.argv) == 0 {
 		return nil, errors.New("start command: its command line is empty")

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -52,14 +53,14 @@ func init() {
 	}
 
 	// The gate of a terminal. What it says goes to descriptor 8.
-	scenarios["terminal"] = func([]string) error {
+	scenarios["terminal"] = func(args []string) error {
 		caught := make(chan os.Signal, 64)
 		signal.Notify(caught, Forwardable()...)
 		s, _, err := newGate()
 		if err != nil {
 			return err
 		}
-		say := func(words ...any) { _, _ = fmt.Fprintln(os.NewFile(remains, ""), words...) }
+		say := func(words ...any) { _, _ = syscall.Write(remains, fmt.Appendln(nil, words...)) }
 		foreground := func() int {
 			group, err := unix.IoctlGetInt(0, unix.TIOCGPGRP)
 			if err != nil {
@@ -68,8 +69,10 @@ func init() {
 			return group
 		}
 		// A command that cannot be started does not keep the terminal.
-		if _, err := start(s, []string{"/dev/null/x"}); !errors.Is(err, ErrNotFound) {
+		if p, err := start(s, args); err != nil {
 			return err
+		} else if err := errors.Join(want(p, 126), p.Sweep(background)); err != nil {
+			return fmt.Errorf("start of what is no program: %w", err)
 		}
 		if foreground() != syscall.Getpgrp() {
 			return errors.New("the terminal is not ours after a start in vain")
@@ -103,7 +106,7 @@ func init() {
 		if err != nil {
 			return err
 		}
-		if err := await("a job in the foreground", func() bool { return foreground() != p.PID() }); err != nil {
+		if err := await("a job in the foreground", func() bool { return foreground() != p.PID() && foreground() != syscall.Getpgrp() }); err != nil {
 			return err
 		}
 		if err := p.Sweep(background); err != nil {
@@ -117,7 +120,7 @@ func init() {
 
 	// A shell with job control, which has put a job into the foreground.
 	scenarios["foreground job"] = func([]string) error {
-		if ignored, _ := statusField("/proc/self/status", "SigIgn"); ignored != "0000000000000000" {
+		if ignored := statusField(os.Getpid(), "SigIgn"); ignored != "0000000000000000" {
 			return fmt.Errorf("the second command ignores signals %s", ignored)
 		}
 		pid, err := syscall.ForkExec("/bin/sh", sh("exec sleep 100"), &syscall.ProcAttr{
@@ -194,7 +197,7 @@ func TestStart_LendsTheTerminalToTheCommand(t *testing.T) {
 	}
 	defer func() { _ = errors.Join(life.Close(), hold.Close(), hear.Close()) }()
 	errs := new(transcript)
-	cmd := exec.CommandContext(t.Context(), self, "scenario", "terminal")
+	cmd := exec.CommandContext(t.Context(), self, "scenario", "terminal", filepath.Join(commands(t), "plain"))
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, errs
 	null, err := os.Open(os.DevNull)
 	if err != nil {
@@ -202,6 +205,7 @@ func TestStart_LendsTheTerminalToTheCommand(t *testing.T) {
 	}
 	defer func() { _ = null.Close() }()
 	cmd.ExtraFiles = []*os.File{life, null, nil, nil, nil, say}
+	cmd.Env = environment()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 0}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -47,6 +47,12 @@ func (s *Supervisor) sweep(ctx context.Context) error {
 		last := ctx.Err() != nil // read first: what has died until then counts
 		died := s.nextDeath()
 		childless := s.pass()
+		if !childless { // first what needs no look at /proc, which may take long
+			if s.isInit {
+				s.killNamespace()
+			}
+			s.killOwn()
+		}
 		living, errTree := descendants(s.self)
 		if childless && len(living) == 0 {
 			s.proven()

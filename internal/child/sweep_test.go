@@ -118,7 +118,7 @@ func init() {
 	scenarios["leaderless"] = func([]string) error {
 		go func() {
 			_, _ = syscall.Write(remains, []byte("ready"))
-			select {}
+			_ = park()
 		}()
 		_, _, errno := syscall.RawSyscall(syscall.SYS_EXIT, 0, 0, 0) // this thread alone
 		return fmt.Errorf("a thread has survived its exit: %w", errno)
@@ -135,7 +135,9 @@ func init() {
 			}
 		}
 		_, _ = syscall.Write(remains, []byte("ready"))
-		select {}
+		for {
+			_ = syscall.Pause()
+		}
 	}
 
 	scenarios["groups"] = func([]string) error {
@@ -177,7 +179,7 @@ func init() {
 			}
 		}
 		_, _ = syscall.Write(remains, []byte("ready"))
-		select {}
+		return park()
 	}
 
 	scenarios["adopted before"] = func([]string) error {
@@ -281,7 +283,11 @@ func init() {
 		argv := me("as nobody")
 		if args[0] == "orphan" {
 			argv = sh(`"$0" scenario "as nobody" & exit 0`)
-			argv = append(argv, me()[0])
+			self, err := os.Executable()
+			if err != nil {
+				return err
+			}
+			argv = append(argv, self)
 		}
 		p, err := start(s, argv)
 		if err != nil {
@@ -464,7 +470,7 @@ func init() {
 			return err
 		}
 		fmt.Println("ready")
-		select {}
+		return park()
 	}
 }
 

@@ -122,31 +122,44 @@ func below(root int, all []entry) []entry {
 // ownProc reports whether /proc shows our own PID namespace: the pids of any
 // other would mean other processes to kill(2).
 func ownProc(self int) bool {
-	if pid, ok := statusField("/proc/self/status", "Pid"); !ok || pid != strconv.Itoa(self) {
+	status, err := os.ReadFile("/proc/self/status")
+	return err == nil && isStatusOf(self, string(status))
+}
+
+// isStatusOf reports whether the text of /proc/self/status is about the process
+// self as seen from its own PID namespace.
+func isStatusOf(self int, status string) bool {
+	if pid, ok := statusLine(status, "Pid"); !ok || pid != strconv.Itoa(self) {
 		return false
 	}
 	// One pid per PID namespace from the mount's down to ours; not every kernel
 	// tells.
-	pids, ok := statusField("/proc/self/status", "NSpid")
+	pids, ok := statusLine(status, "NSpid")
 	return !ok || len(strings.Fields(pids)) == 1
 }
 
 // uidOf tells the real uid of a process, for messages; "unknown" if it has gone.
 func uidOf(pid int) string {
-	uids, ok := statusField("/proc/"+strconv.Itoa(pid)+"/status", "Uid")
-	if fields := strings.Fields(uids); ok && len(fields) > 0 {
-		return fields[0]
+	uids := strings.Fields(statusField(pid, "Uid"))
+	if len(uids) == 0 {
+		return "unknown"
 	}
-	return "unknown"
+	return uids[0]
 }
 
-// statusField reads one line of a /proc/PID/status.
-func statusField(file, key string) (string, bool) {
-	text, err := os.ReadFile(file)
+// statusField reads one line of /proc/PID/status; empty if there is none.
+func statusField(pid int, key string) string {
+	status, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
 	if err != nil {
-		return "", false
+		return ""
 	}
-	for line := range strings.Lines(string(text)) {
+	value, _ := statusLine(string(status), key)
+	return value
+}
+
+// statusLine finds a line of a /proc/PID/status.
+func statusLine(status, key string) (string, bool) {
+	for line := range strings.Lines(status) {
 		if value, found := strings.CutPrefix(line, key+":"); found {
 			return strings.TrimSpace(value), true
 		}

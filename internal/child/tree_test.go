@@ -82,3 +82,18 @@ func TestBelow_OfAProcessThatIsNotListedIsEmpty(t *testing.T) {
 		t.Errorf("below = %+v", got)
 	}
 }
+
+func TestIsStatusOf_RefusesTheProcOfAnotherPIDNamespace(t *testing.T) {
+	t.Parallel()
+	for status, want := range map[string]bool{
+		"Name:\tgate\nPid:\t7\nNSpid:\t7\n":      true,
+		"Name:\tgate\nPid:\t7\n":                 true, // a kernel that does not tell
+		"Name:\tgate\nPid:\t93\nNSpid:\t93\t7\n": false,
+		"Name:\tgate\nPid:\t7\nNSpid:\t7\t7\n":   false, // by chance the same in both
+		"":                                       false,
+	} {
+		if got := isStatusOf(7, status); got != want {
+			t.Errorf("isStatusOf(7, %q) = %v, want %v", status, got, want)
+		}
+	}
+}

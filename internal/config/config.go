@@ -47,6 +47,9 @@ const (
 	Version
 	// Help prints Usage.
 	Help
+	// Exec replaces the program by Config.Command at once, whatever the
+	// environment says. It is how the gate starts its command, and not for people.
+	Exec
 )
 
 // LockType is where the record of the election is kept.
@@ -187,6 +190,9 @@ func Load(args []string, checks ...func(*Config) error) (*Config, error) {
 	v := &validator{config: c, set: &set}
 	v.logging()
 	switch {
+	case c.Action == Exec:
+		v.mistakes = nil
+		v.command()
 	case c.Action == Status:
 		v.mistakes = nil // it has one need, and must help where the rest is wrong
 		v.require("STATUS_ENDPOINT", set.StatusEndpoint)

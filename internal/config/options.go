@@ -31,6 +31,7 @@ func options(set *settings) map[string]option {
 	all := map[string]option{
 		"status":  action(Status),
 		"version": action(Version),
+		"exec":    action(Exec),
 		"help":    action(Help),
 		"h":       action(Help),
 		"install": {takesValue: true, example: "/shared/k8s-await-election", apply: func(line *commandLine, value string) error {

@@ -119,7 +119,9 @@ func (e *Elector) write(ctx context.Context, q question, from Observation, to Re
 	switch {
 	case a.err == nil:
 		e.sight.wrote(a.obs)
-	case errors.Is(a.err, ErrConflict) || ctx.Err() != nil:
+	case errors.Is(a.err, ErrConflict):
+		e.sight.failed(false, nil) // a conflict comes after the permission
+	case ctx.Err() != nil:
 	case q.operation != claim || errors.Is(a.err, ErrForbidden):
 		e.sight.failed(false, a.err)
 	}

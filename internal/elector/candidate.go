@@ -27,8 +27,8 @@ type candidate struct {
 	conflict bool
 	tried    uint64
 	futile   futility
-	// turn is the sighting that `yield` was drawn for, reign the term that
-	// `claimAt` was.
+	// turn is the sighting that `yield` was drawn for, reign the term and its
+	// heir that `claimAt` was.
 	turn    uint64
 	yield   time.Duration
 	reign   mark
@@ -90,7 +90,7 @@ func (c *candidate) step(ctx context.Context) (wake time.Duration) {
 		c.turn = s.seq
 		c.yield = c.drawYield(s)
 	}
-	if reign := (mark{Holder: s.obs.Record.HolderIdentity, Transitions: s.obs.Record.LeaseTransitions}); reign != c.reign {
+	if reign := (mark{Holder: s.obs.Record.HolderIdentity, Transitions: s.obs.Record.LeaseTransitions, Heir: s.heir()}); reign != c.reign {
 		c.reign = reign
 		c.claimAt = now + c.RetryPeriod/10 + time.Duration(c.Jitter()*float64(c.RetryPeriod))
 	}
@@ -205,8 +205,10 @@ func (c *candidate) acquire(ctx context.Context, s sighting) {
 
 func (c *candidate) acquired(a answer) *Term {
 	switch {
-	case a.err == nil && !c.mine(a.obs):
+	case a.err == nil && a.obs.Record.HolderIdentity == "":
 		// Created; what follows depends on who was seen before.
+	case a.err == nil && !c.mine(a.obs):
+		c.fail(acquire, errors.New("the annotations came back changed: an admission webhook must leave those of k8s-await-election alone"))
 	case a.err == nil:
 		term := newTerm(c.Elector, a)
 		if term == nil {
@@ -239,7 +241,7 @@ func (c *candidate) settled(a answer) {
 func (c *candidate) fail(operation string, err error) {
 	next := c.pauseAfter(err)
 	c.unsettled, c.retry = true, c.CandidateClock.Now()+next
-	c.Logger.Warn("no answer to rely on", "operation", operation, "next", next, "err", err)
+	c.tell(operation+" failed", err, next)
 }
 
 // mayClaim: the place of heir is free, under a holder that honours it.

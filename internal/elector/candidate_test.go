@@ -43,6 +43,27 @@ func firstOf(t *testing.T, w *world, requests []request) request {
 	return requests[0]
 }
 
+// What is left in it tells that somebody held it, perhaps until just now.
+func TestCampaign_WaitsOutALockThatWasEmptiedBeforeItCame(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	for name, left := range map[string]Record{
+		"its duration":    {LeaseDuration: lease},
+		"its transitions": {LeaseTransitions: 3},
+		"its times":       {AcquireTime: at, RenewTime: at},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, func(t *testing.T, w *world) {
+				w.server.put(left)
+				a := w.node("a")
+				a.campaign().elected(2 * lease)
+				wantBetween(t, "acquire", firstOf(t, w, w.server.of("a", "acquire")).sent, lease, lease+2*holdBack)
+			})
+		})
+	}
+}
+
 func TestCampaign_TakesAtOnceWhatNobodyHolds(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct {
@@ -52,7 +73,6 @@ func TestCampaign_TakesAtOnceWhatNobodyHolds(t *testing.T) {
 		"an absent lock":          {func(*server) {}, 0},
 		"a lock never held":       {func(s *server) { s.put(Record{}) }, 0},
 		"a released lock":         {func(s *server) { s.put(released()) }, 4},
-		"emptied and never seen":  {func(s *server) { s.put(Record{LeaseDuration: lease, LeaseTransitions: 3}) }, 4},
 		"deleted before the gate": {func(s *server) { s.put(held("b", lease)); s.remove() }, 0},
 	} {
 		t.Run(name, func(t *testing.T) {

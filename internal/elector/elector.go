@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -17,6 +18,8 @@ type Elector struct {
 	term  atomic.Pointer[Term]
 	// rewatch makes Run open its watch anew.
 	rewatch chan struct{}
+	// told is what was last logged of what goes on failing.
+	told told
 }
 
 // New returns an Elector that has done nothing yet. The error names every
@@ -40,24 +43,21 @@ const pollsPerWatch = 30
 // Run follows the lock until ctx ends, and returns nil. It must run while
 // Campaign or a Term does.
 func (e *Elector) Run(ctx context.Context) error {
-	told := ""
-	tell := func(message string, err error, next time.Duration) {
-		if text := err.Error(); text != told {
-			told = text
-			e.Logger.Warn(message, "next", next.Round(time.Millisecond), "err", err)
-		}
-	}
+	refused := ""
 	for ctx.Err() == nil {
 		err := e.watchOnce(ctx)
 		switch {
 		case err == nil || ctx.Err() != nil:
 		case errors.Is(err, ErrForbidden):
-			tell("watching is forbidden, polling instead", err, e.RetryPeriod)
+			if text := err.Error(); text != refused {
+				refused = text
+				e.Logger.Warn("watching is forbidden, polling instead", "every", e.RetryPeriod, "err", err)
+			}
 			for range pollsPerWatch {
 				next := e.RetryPeriod
 				if a := e.look(ctx); a.err != nil && ctx.Err() == nil {
 					next = e.pauseAfter(a.err)
-					tell("polling failed", a.err, next)
+					e.tell("reading failed", a.err, next)
 				}
 				if !e.pause(ctx, next) {
 					return nil
@@ -67,14 +67,51 @@ func (e *Elector) Run(ctx context.Context) error {
 			// Spread: every candidate lost its stream at the same moment.
 			next := max(e.RetryPeriod/2+time.Duration(e.Jitter()*float64(e.RetryPeriod)), askedPause(err))
 			e.sight.failed(true, err)
-			e.Logger.Warn("watch broke", "next", next.Round(time.Millisecond), "err", err)
+			e.tell("watch broke", err, next)
 			if !e.pause(ctx, next) {
 				return nil
 			}
-			e.look(ctx) // it may be the watch alone that does not work
+			// It may be the watch alone that does not work.
+			if a := e.look(ctx); a.err != nil && ctx.Err() == nil {
+				e.tell("reading failed", a.err, next)
+			}
 		}
 	}
 	return nil
+}
+
+// told remembers what was logged, by message.
+type told struct {
+	mu   sync.Mutex
+	last map[string]telling
+}
+
+type telling struct {
+	text string
+	at   time.Duration
+}
+
+// tellAgain is how often a failure that lasts is logged.
+const tellAgain = time.Minute
+
+// tell logs a failure that is retried: when it is new, and then each minute.
+func (e *Elector) tell(message string, err error, next time.Duration) {
+	now, text := e.CandidateClock.Now(), err.Error()
+	e.told.mu.Lock()
+	before, known := e.told.last[message]
+	repeated := known && before.text == text && now < before.at+tellAgain
+	if !repeated {
+		if e.told.last == nil {
+			e.told.last = make(map[string]telling)
+		}
+		e.told.last[message] = telling{text, now}
+	}
+	e.told.mu.Unlock()
+	if repeated {
+		e.Logger.Debug(message, "next", next.Round(time.Millisecond), "err", err)
+		return
+	}
+	e.Logger.Warn(message, "next", next.Round(time.Millisecond), "err", err)
 }
 
 // look reads the lock once, as far as an answer can be had within a term.

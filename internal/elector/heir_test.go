@@ -21,7 +21,7 @@ func TestHeir_IsClaimedOnceWithJitterUnderAGatesRecord(t *testing.T) {
 				b := w.node("b", func(c *Config) { c.Jitter = func() float64 { return jitter } })
 				joined := w.now()
 				b.campaign()
-				w.at(10 * time.Minute)
+				w.at(heirTerm - time.Second)
 				claim := only(t, w, w.server.of("b", "claim"))
 				// A renewal that passes meanwhile may start the wait anew.
 				wantBetween(t, "claim", claim.sent, joined+want, joined+want+2*retry)
@@ -37,6 +37,27 @@ func TestHeir_IsClaimedOnceWithJitterUnderAGatesRecord(t *testing.T) {
 			})
 		})
 	}
+}
+
+// An heir that died unseen would be waited for at each hand-over.
+func TestHeir_ThatIsGoneLosesItsPlaceToOneThatLives(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, w *world) {
+		w.node("a").lead()
+		w.server.edit(func(o *object) {
+			o.record.Heir = mark{Holder: "a", Transitions: o.record.LeaseTransitions, Heir: "gone"}.String()
+		})
+		b := w.node("b")
+		b.campaign()
+		w.at(heirTerm - time.Second)
+		if heir := b.sight.look().heir(); heir != "gone" {
+			t.Errorf("the heir is %q before its term has ended", heir)
+		}
+		w.at(heirTerm + 3*retry)
+		if heir := b.sight.look().heir(); heir != "b" {
+			t.Errorf("the heir is %q, not the one that lives", heir)
+		}
+	})
 }
 
 func TestHeir_ClaimChangesNothingOfTheRecord(t *testing.T) {

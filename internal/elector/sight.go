@@ -96,8 +96,14 @@ func (s *sight) adopt(obs Observation) {
 	if s.now.seq == 0 || obs.Spec != s.now.obs.Spec || obs.Record.HolderIdentity == "" {
 		s.now.changed = at
 	}
-	if obs.Record.HolderIdentity != "" {
-		s.now.held = s.duration(obs.Record)
+	switch r := obs.Record; {
+	case r.HolderIdentity != "":
+		s.now.held = s.duration(r)
+		// Who stands by has nothing to write: a refusal of old proves nothing.
+		s.now.unwritable = nil
+	case obs.Exists && s.now.held == 0 && (r.LeaseDuration > 0 || r.LeaseTransitions > 0 || !r.RenewTime.IsZero() || !r.AcquireTime.IsZero()):
+		// Emptied before it was seen here: what is left tells that it was held.
+		s.now.held = s.duration(r)
 	}
 	s.newest = max(s.newest, obs.Revision)
 	s.now.seq++

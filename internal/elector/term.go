@@ -26,6 +26,9 @@ type Term struct {
 	t0 atomic.Int64
 	// spec is the record as this process last wrote it.
 	spec string
+	// heir is who is named heir, since when. For hold alone.
+	heir      string
+	heirSince time.Duration
 
 	over, expired chan struct{}
 	cause         error
@@ -97,13 +100,18 @@ func (t *Term) HasHeir() bool {
 // once.
 func (t *Term) Lapse() { close(t.lapsing) }
 
+// releasePatience is how long the last of three tries of a release may take. A
+// container that is to end has little time left.
+const releasePatience = 500 * time.Millisecond
+
 // Release gives the lock up, if the record is still this process's. The caller
-// has seen that the child and everything it started is dead. It may take as
-// long as RenewDeadline; the error says why others have to wait for the end of
-// the lease.
+// has seen that the child and everything it started is dead. It may take
+// half a second more than two RetryPeriods, for a dead connection and a failure;
+// the error says why others have to wait for the end of the lease.
 func (t *Term) Release(ctx context.Context) error {
 	t.Abandon()
-	released, err := t.e.giveUp(ctx, t.e.HolderClock.Now()+t.e.RenewDeadline)
+	patience := min(t.e.RenewDeadline, 2*t.e.RetryPeriod+releasePatience)
+	released, err := t.e.giveUp(ctx, t.e.HolderClock.Now()+patience)
 	if err != nil {
 		return fmt.Errorf("release %s: %w", t.e.Lock, err)
 	}
@@ -272,6 +280,10 @@ func (t *Term) again(operation string, err error) time.Duration {
 	return now + pause
 }
 
+// heirTerm is how long an heir is believed to live. One that does claims its
+// place again; one that does not would be waited for at each hand-over.
+const heirTerm = 5 * time.Minute
+
 // renewal is the record that keeps the lock ours.
 func (t *Term) renewal(s sighting) Record {
 	e := t.e
@@ -282,6 +294,11 @@ func (t *Term) renewal(s sighting) Record {
 		to.HolderIdentity = e.Identity
 		to.AcquireTime = to.RenewTime
 		to.Heir = ""
+	}
+	if heir, now := s.heir(), e.HolderClock.Now(); heir != t.heir {
+		t.heir, t.heirSince = heir, now
+	} else if now >= t.heirSince+heirTerm {
+		to.Heir, t.heir = "", ""
 	}
 	to.Instance = mark{Holder: to.HolderIdentity, Transitions: to.LeaseTransitions, Instance: &e.Instance}.String()
 	return to

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/k8s-await-election/k8s-await-election/internal/elector"
 )
 
@@ -40,6 +42,24 @@ func TestLock_IsAbsentWithoutItsRecordAndStillHeld(t *testing.T) {
 		t.Errorf("revision %d after %d and a deletion", again.Revision, held.Revision)
 	}
 	w.await(t, names("a"))
+}
+
+// The elector makes a record anew without a holder first. The flock must not be
+// given up for that: the holder's child has it too, so it could not be taken
+// again.
+func TestLock_MakesADeletedRecordAnewWhileTheChildHasTheFlockToo(t *testing.T) {
+	t.Parallel()
+	holder := newLock(t, t.TempDir())
+	acquire(t, holder, "a")
+	inherited, err := unix.Dup(holder.tenancy.fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = unix.Close(inherited) }()
+
+	remove(t, holder.path+recordEnding)
+	empty := write(t, holder, read(t, holder), elector.Record{})
+	write(t, holder, empty, heldBy("a"))
 }
 
 func TestLock_GrowsItsRevisionOverADeletionThatNobodySaw(t *testing.T) {

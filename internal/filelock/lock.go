@@ -172,7 +172,10 @@ func (l *Lock) Write(ctx context.Context, from elector.Observation, to elector.R
 	if err == nil {
 		err = l.store(raw, acquired)
 	}
-	if !note && (to.HolderIdentity == "" || err != nil && acquired) {
+	// A holder whose record was deleted makes it anew empty first, and goes on
+	// holding: its descendants have the flock too, so it could not take it again.
+	released := to.HolderIdentity == "" && (acquired || from.Exists)
+	if !note && (released || err != nil && acquired) {
 		l.vacate()
 	}
 	if err != nil {

@@ -104,19 +104,25 @@ func (g *Gate) standBy(ctx context.Context) (*elector.Term, int, error) {
 		elected <- err
 	}()
 	status, stopped := 0, false
+	leaving := func(sig os.Signal) {
+		s := sig.(syscall.Signal)
+		if stopped || !g.isStop(s) && !g.Terminates(s) {
+			return
+		}
+		g.Logger.Info("leaving", "reason", "signal", "signal", s.String())
+		if stopped = true; !g.isStop(s) {
+			status = 128 + int(s)
+		}
+		leave()
+	}
 	for {
 		select {
 		case sig := <-g.Signals:
-			s := sig.(syscall.Signal)
-			if stopped || !g.isStop(s) && !g.Terminates(s) {
-				continue
-			}
-			g.Logger.Info("leaving", "reason", "signal", "signal", s.String())
-			if stopped = true; !g.isStop(s) {
-				status = 128 + int(s)
-			}
-			leave()
+			leaving(sig)
 		case err := <-elected:
+			for len(g.Signals) > 0 { // came with the election: nothing is started then
+				leaving(<-g.Signals)
+			}
 			switch {
 			case err != nil && ctx.Err() == nil:
 				return nil, 0, err
@@ -148,7 +154,7 @@ func (g *Gate) lead(ctx context.Context, term *elector.Term) (status int, err er
 	g.Observer.Started(process.PID())
 	g.Logger.Info("command started", "pid", process.PID(), "token", term.Token())
 	g.Announcer.Announce("LeaderElected", fmt.Sprintf("leads with fencing token %d", term.Token()))
-	traffic := g.openTraffic(ctx)
+	traffic := g.openTraffic(ctx, term.Valid)
 
 	reason := g.wait(ctx, leave, term, process, traffic)
 

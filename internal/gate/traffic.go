@@ -12,7 +12,7 @@ type traffic struct {
 	closed sync.Once
 }
 
-func (g *Gate) openTraffic(ctx context.Context) *traffic {
+func (g *Gate) openTraffic(ctx context.Context, leads func() bool) *traffic {
 	ctx, stop := context.WithCancel(ctx)
 	t := &traffic{stop: stop, ended: make(chan struct{})}
 	go func() {
@@ -23,7 +23,7 @@ func (g *Gate) openTraffic(ctx context.Context) *traffic {
 			hold()
 			hold = func() {}
 			switch {
-			case g.Publisher == nil || ctx.Err() != nil:
+			case g.Publisher == nil || ctx.Err() != nil || !leads():
 			case ready:
 				hold = g.publish(ctx)
 			default:

@@ -9,7 +9,7 @@
 // waits end with a condition, or fail the test after a minute.
 //
 // Without root a gate is not process 1, and what needs namespaces is skipped by
-// its name (Stage.NeedRoot). The tests of e2e/gate and e2e/interop are its
+// its name (NeedRoot). The tests of e2e/gate and e2e/interop are its
 // callers. Linux only.
 package stage
 
