@@ -38,8 +38,9 @@
 //     ends. As PID 1 it cannot: kill(-1) and fork exclude each other in the
 //     kernel.
 //   - Until the command has taken the place of our program, some milliseconds
-//     after the fork, it is this program that meets a signal: what ends processes
-//     ends it, though where a core dump is usual the status is 2.
+//     after the fork, it is this program that meets a signal: TERM, INT and HUP
+//     end it, others may be lost or, where a core dump is usual, end it with the
+//     status 2.
 //   - Go's runtime resets the signals that were ignored when this process
 //     started, except SIGHUP and SIGINT (and the stop signals); those two stay
 //     ignored, here and in the command, as under nohup(1).
