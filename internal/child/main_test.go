@@ -282,6 +282,17 @@ func await(what string, condition func() bool) error {
 	return nil
 }
 
+// ignored are the signals that a process ignores (/proc/PID/status), as a mask,
+// less those that it has inherited from who called the tests: GNU make ignores
+// the C library's own (32 to 34).
+func ignored(mask uint64) uint64 { return mask &^ (7 << 31) }
+
+// ignores reports whether this process ignores a signal.
+func ignores(sig syscall.Signal) bool {
+	mask, err := strconv.ParseUint(statusField(os.Getpid(), "SigIgn"), 16, 64)
+	return err == nil && mask>>(sig-1)&1 == 1
+}
+
 // park stays until the process is killed.
 func park() error {
 	for {
