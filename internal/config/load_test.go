@@ -311,3 +311,17 @@ func TestLoad_WarnsOfWhatWasHardlyMeant(t *testing.T) {
 		})
 	}
 }
+
+func TestLoad_TakesACommandForExecWhateverTheEnvironmentSays(t *testing.T) {
+	environment(t, map[string]string{"ENABLED": "1", "LEASE_DURATION": "garbage"})
+	c, err := Load([]string{"--exec", "--", "-server", "--name"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Action != Exec || !slices.Equal(c.Command, []string{"-server", "--name"}) {
+		t.Errorf("got %+v", c)
+	}
+	if _, err := Load([]string{"--exec"}); err == nil {
+		t.Error("--exec without a command is taken")
+	}
+}

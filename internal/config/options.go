@@ -122,7 +122,7 @@ func parseArguments(args []string, set *settings) (commandLine, error) {
 		}
 	}
 	line.command = args
-	if line.action != Run && len(args) > 0 {
+	if line.action != Run && line.action != Exec && len(args) > 0 {
 		mistakes = append(mistakes, errors.New("a command was given beside --install, --status, --check or --version; give one or the other, for example --version alone"))
 	}
 	return line, errors.Join(mistakes...)
