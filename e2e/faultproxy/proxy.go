@@ -10,6 +10,7 @@ package faultproxy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -224,7 +225,7 @@ func (p *Proxy) forward(c *pair, to, from net.Conn) {
 				return
 			}
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			if half, ok := to.(*net.TCPConn); ok {
 				_ = half.CloseWrite()
 			}
