@@ -77,9 +77,9 @@ func TestGate_EndsAtOnceWhereItCouldNeverRunTheCommand(t *testing.T) {
 			},
 		},
 		{"a lease under a second", stage.Pod{Env: map[string]string{"LEASE_DURATION": "900ms"}}, 78, []string{"K8S_AWAIT_ELECTION_LEASE_DURATION"}},
-		{"a kubeconfig that is missing", stage.Pod{Kubeconfig: folder + "/none"}, 1, []string{folder + "/none", "KUBECONFIG"}},
-		{"a kubeconfig that is none", stage.Pod{Kubeconfig: garbled}, 1, []string{garbled, "kubeconfig"}},
-		{"neither a cluster nor a kubeconfig", stage.Pod{Env: map[string]string{"KUBECONFIG": ""}}, 1, []string{"KUBECONFIG", "LOCK_TYPE=file"}},
+		{"a kubeconfig that is missing", stage.Pod{Kubeconfig: folder + "/none"}, 78, []string{folder + "/none", "KUBECONFIG"}},
+		{"a kubeconfig that is none", stage.Pod{Kubeconfig: garbled}, 78, []string{garbled, "kubeconfig"}},
+		{"neither a cluster nor a kubeconfig", stage.Pod{Env: map[string]string{"KUBECONFIG": ""}}, 78, []string{"KUBECONFIG", "LOCK_TYPE=file"}},
 		{
 			"a status port that is taken",
 			stage.Pod{Env: map[string]string{"STATUS_ENDPOINT": taken.Addr().String()}},
@@ -88,7 +88,7 @@ func TestGate_EndsAtOnceWhereItCouldNeverRunTheCommand(t *testing.T) {
 		{
 			"a lock directory that is a file",
 			stage.Pod{Env: map[string]string{"LOCK_TYPE": "file", "LOCK_DIR": plain}},
-			1, []string{"LOCK_DIR", plain},
+			78, []string{"LOCK_DIR", plain},
 		},
 	}
 	for _, row := range rows {
@@ -129,8 +129,8 @@ func TestFileLock_SaysThatItsDirectoryIsNotWritable(t *testing.T) {
 		Name: "a", NotInit: true, User: nobody(), Kubeconfig: "unused",
 		Env: map[string]string{"LOCK_TYPE": "file", "LOCK_DIR": folder, "KUBECONFIG": ""},
 	})
-	if got := s.AwaitExit(a); got != 1 {
-		t.Errorf("exit status %d, want 1", got)
+	if got := s.AwaitExit(a); got != 78 {
+		t.Errorf("exit status %d, want 78", got)
 	}
 	for _, word := range []string{"LOCK_DIR", folder, "permission denied"} {
 		if !strings.Contains(a.Log(), word) {

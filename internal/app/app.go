@@ -92,6 +92,10 @@ func (p Program) run(c *config.Config, texts *parsed) int {
 	return code
 }
 
+// errConfig marks what is wrong with the configuration and only the room that it
+// is for could find out: a file, a directory.
+var errConfig = errors.New("bad configuration")
+
 // exitStatus tells the cause of the end by a number.
 func exitStatus(status int, err error) int {
 	switch {
@@ -99,6 +103,8 @@ func exitStatus(status int, err error) int {
 		return status
 	case errors.Is(err, gate.ErrLost), errors.Is(err, gate.ErrAlive):
 		return exitLost
+	case errors.Is(err, errConfig):
+		return exitConfig
 	default:
 		return child.ExitStatus(err)
 	}

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -54,7 +55,7 @@ func connect(p Program, c *config.Config, texts *parsed, signals <-chan os.Signa
 
 	backend, err := openBackend(p, c, texts, log)
 	if err != nil {
-		return 0, err
+		return 0, fmt.Errorf("%w: %w", errConfig, err)
 	}
 	steps, err := clock.Steps(ctx)
 	if err != nil {

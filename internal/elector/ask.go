@@ -177,6 +177,9 @@ func (f *futility) after(tried, now uint64, atMost time.Duration) time.Duration 
 	return pause
 }
 
+// errFutile: conflicts that no change of the record explains.
+var errFutile = errors.New("a conflict, though the record has not changed: is there an admission webhook, or does somebody hold the file?")
+
 // pause waits on the candidate's clock; false if ctx ended first.
 func (e *Elector) pause(ctx context.Context, d time.Duration) bool {
 	timer := e.CandidateClock.NewTimer()

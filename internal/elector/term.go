@@ -245,7 +245,11 @@ func (t *Term) hold() {
 			if a.err != nil {
 				due = t.again("read", a.err)
 			} else {
-				due += futile.after(tried, a.obs.Revision, e.RetryPeriod)
+				pause := futile.after(tried, a.obs.Revision, e.RetryPeriod)
+				if pause > 0 {
+					e.tell("renewal failed", errFutile, pause)
+				}
+				due += pause
 			}
 		}
 	}
