@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"os/signal"
 	"slices"
 	"strconv"
 	"strings"
@@ -45,6 +46,11 @@ func TestMain(m *testing.M) {
 		err := Exec(os.Args[2:], os.Environ())
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(ExitStatus(err))
+	}
+	for _, sig := range []os.Signal{syscall.SIGHUP, syscall.SIGINT} {
+		if signal.Ignored(sig) { // under nohup(1): the tests' processes are to begin as others do
+			signal.Notify(make(chan os.Signal, 1), sig)
+		}
 	}
 	os.Exit(m.Run())
 }
