@@ -23,6 +23,9 @@ type spawn struct {
 	reply chan<- spawned // cap 1
 }
 
+// permitted asks may.
+func (s spawn) permitted() bool { return s.may == nil || s.may() }
+
 type spawned struct {
 	process *Process
 	err     error
@@ -76,7 +79,7 @@ func (s *Supervisor) admit(request spawn) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case request.may != nil && !request.may():
+	case !request.permitted():
 		return ErrTooLate
 	case request.command && (s.sweeping > 0 || s.unproven):
 		return ErrNotSwept
@@ -127,7 +130,7 @@ func (s *Supervisor) enter(request spawn, files []uintptr) (*Process, error) {
 	terminal := request.command && s.ownsTerminal()
 	argv := slices.Concat(s.become, request.argv)
 	pid, err := forkExec(argv, attr, terminal)
-	if err != nil && terminal && (request.may == nil || request.may()) {
+	if err != nil && terminal && request.permitted() {
 		// Handing the terminal over may have been what failed: the command
 		// matters more than its terminal.
 		s.takeTerminalBack(0)

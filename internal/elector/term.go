@@ -150,6 +150,7 @@ func (t *Term) hold() {
 	e, clock := t.e, t.e.HolderClock
 	timer := clock.NewTimer()
 	defer timer.Stop()
+	late := fmt.Errorf("%w (%v)", ErrRenewDeadline, e.RenewDeadline)
 
 	var (
 		writing, reading chan answer
@@ -178,11 +179,11 @@ func (t *Term) hold() {
 			close(t.expired)
 			return
 		case now >= kill:
-			t.end(fmt.Errorf("%w (%v)", ErrRenewDeadline, e.RenewDeadline))
+			t.end(late)
 			close(t.expired)
 			return
 		case now >= deadline:
-			t.end(fmt.Errorf("%w (%v)", ErrRenewDeadline, e.RenewDeadline))
+			t.end(late)
 			silent = true
 		case s.obs.Spec != t.spec && s.seq != repaired:
 			// Deleted, emptied or edited: put right at once.
@@ -226,7 +227,7 @@ func (t *Term) hold() {
 				due = clock.Now() // created: T0 stands
 			case a.err == nil && clock.Now() >= t.renewed()+e.RenewDeadline:
 				// Too late to go on, but the kill moves.
-				t.end(fmt.Errorf("%w (%v)", ErrRenewDeadline, e.RenewDeadline))
+				t.end(late)
 				silent = true
 				t.t0.Store(int64(max(a.sent, t.renewed())))
 				t.spec = a.obs.Spec
