@@ -1,0 +1,122 @@
+{{/*
+What the schema cannot say in a sentence. All mistakes are told at once.
+*/}}
+{{- define "k8s-await-election.refuseMistakes" -}}
+{{- with include "k8s-await-election.mistakes" . | fromJsonArray }}
+{{- fail (printf "\n\n- %s\n" (join "\n- " .)) }}
+{{- end }}
+{{- end }}
+
+{{- define "k8s-await-election.mistakes" -}}
+{{- $app := .Values.app -}}
+{{- $mistakes := list -}}
+{{- if not $app.image.repository -}}
+{{- $mistakes = append $mistakes "app.image.repository is missing: it names the app's image. Example: --set app.image.repository=redis" -}}
+{{- end -}}
+{{- if not (first ($app.command | default (list ""))) -}}
+{{- $mistakes = append $mistakes (printf "app.command is missing: a Pod that sets a command loses the image's ENTRYPOINT and CMD, and the gate is set as its command; so write out what \"docker image inspect %s\" shows of both. Example: --set 'app.command={redis-server,--port,6379}'" ($app.image.repository | default "IMAGE")) -}}
+{{- end -}}
+{{- if $app.lifecycle -}}
+{{- $mistakes = append $mistakes "app.lifecycle is refused: its hooks would run on standbys too, where the app does not run. Put what postStart does into app.command, and instead of preStop name the signal that ends the app. Example: app.stopSignal: QUIT" -}}
+{{- end -}}
+{{- if .Values.shareProcessNamespace -}}
+{{- $mistakes = append $mistakes "shareProcessNamespace is refused: the gate has to be the first process of its container, or a killed gate leaves the app running. Leave it out, and look into the container with kubectl debug. Example: shareProcessNamespace: false" -}}
+{{- end -}}
+{{- if .Values.hostPID -}}
+{{- $mistakes = append $mistakes "hostPID is refused: the gate has to be the first process of its container, or a killed gate leaves the app running. Example: hostPID: false" -}}
+{{- end -}}
+{{- if include "k8s-await-election.cannotKill" . -}}
+{{- $mistakes = append $mistakes "app.securityContext.capabilities drops KILL from a container that runs as root: when the app has changed to another user, the gate could not end it. Add KILL, or run as that user from the start. Example: app.securityContext.capabilities.add: [KILL], or app.securityContext.runAsUser: 999" -}}
+{{- end -}}
+
+{{- $ports := include "k8s-await-election.appPorts" . | fromJsonArray -}}
+{{- $status := int .Values.gate.statusPort -}}
+{{- $names := list -}}
+{{- $taken := dict -}}
+{{- range $ports -}}
+{{- $names = append $names .name -}}
+{{- $number := printf "%d/%s" (int .containerPort) .protocol -}}
+{{- if not (regexMatch "[a-z]" .name) -}}
+{{- $mistakes = append $mistakes (printf "app.ports.%s: the name of a port needs a letter. Example: app.ports.http: %d" .name (int .containerPort)) -}}
+{{- end -}}
+{{- if eq .name "gate-status" -}}
+{{- $mistakes = append $mistakes "app.ports.gate-status: this is the name of the gate's own port. Example: app.ports.status: 8080" -}}
+{{- end -}}
+{{- if and (eq (int .containerPort) $status) (eq .protocol "TCP") -}}
+{{- $mistakes = append $mistakes (printf "app.ports.%s is %d, where the gate listens for probes (gate.statusPort). Move the gate. Example: --set gate.statusPort=%d" .name $status (ternary (sub $status 1) (add1 $status) (gt $status 1024))) -}}
+{{- end -}}
+{{- if hasKey $taken $number -}}
+{{- $mistakes = append $mistakes (printf "app.ports.%s is %s, as app.ports.%s is. Leave one of them out. Example: app.ports.%s: null" .name $number (get $taken $number) .name) -}}
+{{- end -}}
+{{- $_ := set $taken $number .name -}}
+{{- end -}}
+{{- $known := ternary (printf "app.ports has %s" (join ", " $names)) "app.ports is empty" (not (empty $names)) -}}
+{{- range $name, $port := .Values.service.ports -}}
+{{- if not (or (kindIs "invalid" $port) (has $name $names)) -}}
+{{- $mistakes = append $mistakes (printf "service.ports.%s: there is no such port of the app; %s. Example: app.ports.%s: 8080" $name $known $name) -}}
+{{- end -}}
+{{- end -}}
+
+{{- range $kind, $probe := $app.probes -}}
+{{- $handlers := 0 -}}
+{{- range $handler := list "exec" "httpGet" "tcpSocket" "grpc" -}}
+{{- with get ($probe | default dict) $handler -}}
+{{- $handlers = add1 $handlers -}}
+{{- if ne $handler "exec" -}}
+{{- $port := include "k8s-await-election.text" .port -}}
+{{- if not (or (regexMatch "^[0-9]+$" $port) (has $port $names)) -}}
+{{- $mistakes = append $mistakes (printf "app.probes.%s.%s.port: there is no port %q of the app; %s. Example: app.ports.%s: 8080, or the number itself" $kind $handler $port $known $port) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if and $probe (ne (int $handlers) 1) -}}
+{{- $mistakes = append $mistakes (printf "app.probes.%s must have exactly one of exec, httpGet, tcpSocket and grpc, and has %d. Example: app.probes.%s.tcpSocket.port: 6379" $kind (int $handlers) $kind) -}}
+{{- end -}}
+{{- if and (ne $kind "readiness") (gt (int ($probe | default dict).successThreshold) 1) -}}
+{{- $mistakes = append $mistakes (printf "app.probes.%s.successThreshold must be 1: Kubernetes takes no other for this kind of probe. Example: app.probes.%s.successThreshold: 1" $kind $kind) -}}
+{{- end -}}
+{{- if and (eq $kind "readiness") (($probe | default dict).terminationGracePeriodSeconds) -}}
+{{- $mistakes = append $mistakes "app.probes.readiness.terminationGracePeriodSeconds: Kubernetes takes it for liveness and startup probes alone. Example: app.probes.liveness.terminationGracePeriodSeconds: 10" -}}
+{{- end -}}
+{{- end -}}
+
+{{- range $name, $value := $app.env -}}
+{{- if hasPrefix "K8S_AWAIT_ELECTION_" $name -}}
+{{- $mistakes = append $mistakes (printf "app.env.%s is a variable of the gate. Set it there. Example: gate.extraEnv.%s" $name $name) -}}
+{{- else if hasKey ($.Values.gate.extraEnv | default dict) $name -}}
+{{- $mistakes = append $mistakes (printf "app.env.%s is in gate.extraEnv too. Leave one of them out; both are the same container's. Example: --set gate.extraEnv.%s=null" $name $name) -}}
+{{- end -}}
+{{- end -}}
+{{- if and .Values.service.headless (ne (.Values.service.type | default "ClusterIP") "ClusterIP") -}}
+{{- $mistakes = append $mistakes (printf "service.headless goes with the type ClusterIP alone, and service.type is %s. Example: --set service.type=ClusterIP" .Values.service.type) -}}
+{{- end -}}
+{{- if and .Values.volumeClaimTemplates (ne .Values.kind "StatefulSet") -}}
+{{- $mistakes = append $mistakes "volumeClaimTemplates needs a StatefulSet. Example: --set kind=StatefulSet" -}}
+{{- end -}}
+{{- toJson $mistakes -}}
+{{- end }}
+
+{{/*
+"true" where the gate would be root without the right to kill processes of other
+users. Where the user is the image's, and so unknown, an app that may change its
+user (SETUID) tells.
+*/}}
+{{- define "k8s-await-election.cannotKill" -}}
+{{- $pod := .Values.podSecurityContext | default dict -}}
+{{- $own := .Values.app.securityContext | default dict -}}
+{{- $capabilities := dict "add" list "drop" list -}}
+{{- range $list := list "add" "drop" -}}
+{{- range index ($own.capabilities | default dict) $list -}}
+{{- $_ := set $capabilities $list (append (get $capabilities $list) (. | toString | upper | trimPrefix "CAP_")) -}}
+{{- end -}}
+{{- end -}}
+{{- $dropped := or (has "ALL" $capabilities.drop) (has "KILL" $capabilities.drop) -}}
+{{- $added := or (has "ALL" $capabilities.add) (has "KILL" $capabilities.add) -}}
+{{- $uid := include "k8s-await-election.uid" (ternary $own $pod (hasKey $own "runAsUser")) -}}
+{{- $nonRoot := ternary $own.runAsNonRoot $pod.runAsNonRoot (hasKey $own "runAsNonRoot") -}}
+{{- $perhapsRoot := and (eq $uid "") (not $nonRoot) (has "SETUID" $capabilities.add) -}}
+{{- if and $dropped (not $added) (not $own.privileged) (or (eq $uid "0") $perhapsRoot) -}}
+true
+{{- end -}}
+{{- end }}
