@@ -28,8 +28,9 @@ var floors = []struct {
 	name  string
 	rooms []string
 }{
-	{"core, the election", []string{"internal/elector"}},
+	{"core, the election", []string{"internal/elector", "internal/elector/electortest"}},
 	{"core, the one rule", []string{"internal/gate"}},
+	{"what child and app both start commands by", []string{"internal/child/command"}},
 	{"adapters", []string{
 		"internal/child", "internal/clock", "internal/config", "internal/filelock", "internal/instance",
 		"internal/kube", "internal/probe", "internal/selfinstall", "internal/status", "internal/statusfile",
@@ -48,6 +49,7 @@ var banned = []struct{ path, in, reason string }{
 	{"github.com/prometheus/client_golang", "", "it adds 2.4 MB to the binary; internal/status writes the text format by a smaller library"},
 	{"google.golang.org/grpc", "", "it adds megabytes for one health request, which internal/probe sends over net/http"},
 	{"testing", "", "test code belongs into test files"},
+	{module + "internal/elector/electortest", "", "its clock stands still and its requests fail on purpose: it is for tests"},
 	{"os/signal", "internal/gate", "signals arrive through a channel that the program registers before anything is spawned"},
 	{"log", "", "lines that bypass the handler have neither level nor keys; use the *slog.Logger that was passed in"},
 }
@@ -173,6 +175,9 @@ func TestRules_SeeWhatTheyForbid(t *testing.T) {
 		{"the clientset", "internal/kube", "k8s.io/client-go/kubernetes", true},
 		{"a part of the clientset", "internal/kube", "k8s.io/client-go/kubernetes/scheme", true},
 		{"a neighbour of the clientset in the alphabet", "internal/kube", "k8s.io/client-go/kubernetesx", false},
+		{"an adapter is played with", "internal/kube", module + "internal/elector/electortest", true},
+		{"the elector knows what it is tested with", "internal/elector", module + "internal/elector/electortest", true},
+		{"what the elector is tested with knows it", "internal/elector/electortest", module + "internal/elector", true},
 		{"a library for the gate's signals", "internal/gate", "os/signal", true},
 		{"a library logs", "not-ours", "log", false},
 		{"we log past the handler", "internal/kube", "log", true},

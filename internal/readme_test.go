@@ -56,6 +56,29 @@ func TestReadme_ShowsTheManifestAsItIs(t *testing.T) {
 	}
 }
 
+// A command line that lacks an option would be refused.
+func TestReadme_ShowsACompleteCommandLineForTheFileLock(t *testing.T) {
+	for _, entry := range os.Environ() {
+		if name, value, _ := strings.Cut(entry, "="); strings.HasPrefix(name, config.Prefix+"_") {
+			t.Setenv(name, value) // puts it back afterwards
+			if err := os.Unsetenv(name); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	shown := regexp.MustCompile(`(?m)^k8s-await-election (--enabled (?:.*\\\n)*.*)$`).FindStringSubmatch(read(t, readme))
+	if shown == nil {
+		t.Fatal("the README shows no command line")
+	}
+	c, err := config.Load(strings.Fields(strings.ReplaceAll(shown[1], "\\\n", " ")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !c.Enabled || c.LockType != config.File || len(c.Command) == 0 || len(c.Warnings) > 0 {
+		t.Errorf("read as %+v", c)
+	}
+}
+
 func TestReadme_NamesOnlyTargetsThatTheMakefileHas(t *testing.T) {
 	makefile := read(t, "../Makefile")
 	named := regexp.MustCompile("(?m)(?:^|`)make ([a-z-]+)").FindAllStringSubmatch(read(t, readme), -1)

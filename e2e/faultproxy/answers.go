@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -35,7 +36,11 @@ func Intercept(config *rest.Config) (*Answers, error) {
 		return nil, fmt.Errorf("start a reverse proxy: %w", err)
 	}
 	a := &Answers{}
+	// What goes wrong here (a certificate that a client does not trust, a client
+	// that leaves) is what tests do on purpose, and they see it in the client.
+	silent := slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	forward := &httputil.ReverseProxy{
+		ErrorLog:      silent,
 		Transport:     transport,
 		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(target) },
 		FlushInterval: -1, // a watch's events pass at once
@@ -54,6 +59,7 @@ func Intercept(config *rest.Config) (*Answers, error) {
 		}
 		forward.ServeHTTP(w, r)
 	}))
+	a.server.Config.ErrorLog = silent
 	a.server.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
 	a.server.EnableHTTP2 = true
 	a.server.StartTLS()

@@ -4,9 +4,7 @@
 package gate
 
 import (
-	"context"
 	"flag"
-	"fmt"
 	"os"
 	"testing"
 
@@ -17,7 +15,6 @@ import (
 )
 
 var (
-	binary = flag.String("gate", "", "test this `binary` in place of one that is built now")
 	update = flag.Bool("update", false, "rewrite the golden files")
 
 	// server and programs are shared by all tests.
@@ -26,32 +23,8 @@ var (
 )
 
 func TestMain(m *testing.M) {
-	os.Exit(run(m))
-}
-
-func run(m *testing.M) int {
-	flag.Parse()
 	rest.SetDefaultWarningHandler(rest.NoWarnings{}) // Endpoints are old, we know
-	folder, err := os.MkdirTemp("", "k8s-await-election-gate-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer func() { _ = os.RemoveAll(folder) }()
-	if programs, err = stage.Build(folder, *binary); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	if server, err = apiserver.Start(context.Background(), apiserver.Options{}); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer func() {
-		if err := server.Stop(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-		}
-	}()
-	return m.Run()
+	os.Exit(stage.Main(m, func(s *apiserver.Server, p stage.Programs) { server, programs = s, p }))
 }
 
 // newStage makes a stage on the shared server.

@@ -4,9 +4,6 @@
 package interop
 
 import (
-	"context"
-	"flag"
-	"fmt"
 	"os"
 	"testing"
 
@@ -17,41 +14,15 @@ import (
 	"github.com/k8s-await-election/k8s-await-election/e2e/gate/stage"
 )
 
+// server and programs are shared by all tests.
 var (
-	binary = flag.String("gate", "", "test this `binary` in place of one that is built now")
-
-	// server and programs are shared by all tests.
 	server   *apiserver.Server
 	programs stage.Programs
 )
 
 func TestMain(m *testing.M) {
-	os.Exit(run(m))
-}
-
-func run(m *testing.M) int {
-	flag.Parse()
 	klog.SetLogger(klog.Logger{}) // client-go tells what the tests know already
-	folder, err := os.MkdirTemp("", "k8s-await-election-interop-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer func() { _ = os.RemoveAll(folder) }()
-	if programs, err = stage.Build(folder, *binary); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	if server, err = apiserver.Start(context.Background(), apiserver.Options{}); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer func() {
-		if err := server.Stop(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-		}
-	}()
-	return m.Run()
+	os.Exit(stage.Main(m, func(s *apiserver.Server, p stage.Programs) { server, programs = s, p }))
 }
 
 // newStage makes a stage on which client-go may create the Lease: it does so by

@@ -113,7 +113,7 @@ func TestAnnotationLock_RefusedCreationNamesARuleForAllNames(t *testing.T) {
 	ns := namespace(t)
 	_, err := user(t, ns, rule("", "configmaps", "create update", "db")).ConfigMap(ns, "db").Write(t.Context(), elector.Observation{}, record("a"))
 	mustBe(t, err, elector.ErrForbidden)
-	mustSay(t, err, `- {apiGroups: [""], resources: ["configmaps"], verbs: ["create"]}`)
+	mustSay(t, err, `- {apiGroups: [''], resources: [configmaps], verbs: [create]}`)
 }
 
 func TestAnnotationLock_InAMissingNamespaceIsAnErrorThatSaysSo(t *testing.T) {

@@ -91,7 +91,7 @@ func TestAnnouncer_WithoutRightsSaysSoOnceAtDebug(t *testing.T) {
 	a.Announce("StoppedLeading", "released the lease prod/db")
 	stop()
 	got := strings.ReplaceAll(log.String(), `\"`, `"`)
-	if strings.Count(got, "\n") != 1 || !strings.Contains(got, "level=DEBUG") || !strings.Contains(got, `- {apiGroups: [""], resources: ["events"], verbs: ["create"]}`) {
+	if strings.Count(got, "\n") != 1 || !strings.Contains(got, "level=DEBUG") || !strings.Contains(got, `- {apiGroups: [''], resources: [events], verbs: [create]}`) {
 		t.Errorf("log:\n%s", got)
 	}
 }

@@ -193,10 +193,10 @@ func TestLease_IsFieldForFieldThatOfClientGo(t *testing.T) {
 func TestLease_RefusalsNameTheRuleToAdd(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct{ missing, rights, rule string }{
-		{"get", "watch create update", `- {apiGroups: ["coordination.k8s.io"], resources: ["leases"], resourceNames: ["db"], verbs: ["get"]}`},
-		{"watch", "get create update", `- {apiGroups: ["coordination.k8s.io"], resources: ["leases"], resourceNames: ["db"], verbs: ["watch"]}`},
-		{"create", "get watch update", `- {apiGroups: ["coordination.k8s.io"], resources: ["leases"], resourceNames: ["db"], verbs: ["create", "update"]}`},
-		{"update", "get watch create", `- {apiGroups: ["coordination.k8s.io"], resources: ["leases"], resourceNames: ["db"], verbs: ["update"]}`},
+		{"get", "watch create update", `- {apiGroups: [coordination.k8s.io], resources: [leases], resourceNames: [db], verbs: [get]}`},
+		{"watch", "get create update", `- {apiGroups: [coordination.k8s.io], resources: [leases], resourceNames: [db], verbs: [watch]}`},
+		{"create", "get watch update", `- {apiGroups: [coordination.k8s.io], resources: [leases], resourceNames: [db], verbs: [create, update]}`},
+		{"update", "get watch create", `- {apiGroups: [coordination.k8s.io], resources: [leases], resourceNames: [db], verbs: [update]}`},
 	} {
 		t.Run(row.missing, func(t *testing.T) {
 			t.Parallel()

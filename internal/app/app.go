@@ -10,15 +10,15 @@ import (
 	"io"
 	"os"
 
-	"github.com/k8s-await-election/k8s-await-election/internal/child"
+	"github.com/k8s-await-election/k8s-await-election/internal/child/command"
 	"github.com/k8s-await-election/k8s-await-election/internal/config"
 	"github.com/k8s-await-election/k8s-await-election/internal/gate"
 	"github.com/k8s-await-election/k8s-await-election/internal/selfinstall"
 	"github.com/k8s-await-election/k8s-await-election/internal/status"
 )
 
-// Exit statuses of the program itself (design section 4; the first two are
-// EX_CONFIG and EX_TEMPFAIL of sysexits.h). All others are the command's.
+// Exit statuses of the program itself; the first two are EX_CONFIG and
+// EX_TEMPFAIL of sysexits.h. All others are the command's.
 const (
 	exitConfig = 78
 	exitLost   = 75
@@ -60,9 +60,6 @@ func Main(p Program) int {
 		err = status.Check(context.Background(), c.Target, p.Stdout)
 	case config.Status:
 		err = status.Show(context.Background(), c.StatusEndpoint, p.Stdout)
-	case config.Exec:
-		err = child.Exec(c.Command, p.Environ)
-		return p.failed(child.ExitStatus(err), err)
 	case config.Run:
 		return p.run(c, texts)
 	}
@@ -81,8 +78,8 @@ func (p Program) run(c *config.Config, texts *parsed) int {
 	}
 	if !c.Enabled {
 		writer.flush()
-		err := child.Exec(c.Command, p.Environ)
-		return p.failed(child.ExitStatus(err), err)
+		err := command.Exec(c.Command, p.Environ)
+		return p.failed(command.ExitStatus(err), err)
 	}
 	code, err := elected(p, c, texts, log)
 	if err != nil {
@@ -106,7 +103,7 @@ func exitStatus(status int, err error) int {
 	case errors.Is(err, errConfig):
 		return exitConfig
 	default:
-		return child.ExitStatus(err)
+		return command.ExitStatus(err)
 	}
 }
 

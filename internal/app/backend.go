@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"log/slog"
+	"sync"
 
 	"github.com/k8s-await-election/k8s-await-election/internal/config"
 	"github.com/k8s-await-election/k8s-await-election/internal/elector"
@@ -52,7 +53,7 @@ func openBackend(p Program, c *config.Config, texts *parsed, log *slog.Logger) (
 	announcer := kube.NewAnnouncer(client, pod, log)
 	b.announcer = announcer
 	b.run = func(ctx context.Context) { _ = announcer.Run(ctx) }
-	if c.ServiceName == "" {
+	if c.ServiceName == "" && c.PodLabel == "" {
 		return b, nil
 	}
 	publisher, err := kube.NewPublisher(client, kube.PublisherOptions{
@@ -63,12 +64,19 @@ func openBackend(p Program, c *config.Config, texts *parsed, log *slog.Logger) (
 		NodeName:  c.NodeName,
 		Pod:       pod,
 		Mode:      kube.PublishMode(c.ServicePublish),
+		Label:     texts.podLabel,
 		Logger:    log,
 	})
 	if err != nil {
 		return nil, err
 	}
 	b.publisher = publisher
+	b.run = func(ctx context.Context) {
+		var all sync.WaitGroup
+		all.Go(func() { publisher.Begin(ctx) })
+		all.Go(func() { _ = announcer.Run(ctx) })
+		all.Wait()
+	}
 	return b, nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/k8s-await-election/k8s-await-election/internal/child"
+	"github.com/k8s-await-election/k8s-await-election/internal/child/command"
 	"github.com/k8s-await-election/k8s-await-election/internal/clock"
 	"github.com/k8s-await-election/k8s-await-election/internal/config"
 	"github.com/k8s-await-election/k8s-await-election/internal/elector"
@@ -24,8 +25,8 @@ import (
 func elected(p Program, c *config.Config, texts *parsed, log *slog.Logger) (int, error) {
 	// Found now and not when elected: a standby that could never lead helps
 	// nobody.
-	if _, err := child.Resolve(c.Command[0], p.Environ); err != nil {
-		return child.ExitStatus(err), err
+	if _, err := command.Resolve(c.Command[0], p.Environ); err != nil {
+		return command.ExitStatus(err), err
 	}
 	signals := p.Catch(child.Forwardable())
 	code, err := connect(p, c, texts, signals, log)
@@ -37,7 +38,7 @@ func connect(p Program, c *config.Config, texts *parsed, signals <-chan os.Signa
 	ctx, end := context.WithCancel(context.Background())
 	defer end()
 
-	supervisor, err := child.New(log, "k8s-await-election", "--exec", "--")
+	supervisor, err := child.New(log)
 	if err != nil {
 		return 0, err
 	}

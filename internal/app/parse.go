@@ -14,6 +14,7 @@ import (
 type parsed struct {
 	liveness, readiness, startup *probe.Spec
 	ports                        []kube.Port
+	podLabel                     kube.PodLabel
 	stopSignal                   syscall.Signal
 }
 
@@ -43,6 +44,10 @@ func (t *parsed) parse(c *config.Config) error {
 	})
 	read("SERVICE_PORTS_JSON", c.ServicePortsJSON, func() (err error) {
 		t.ports, err = kube.ParsePorts(c.ServicePortsJSON)
+		return err
+	})
+	read("POD_LABEL", c.PodLabel, func() (err error) {
+		t.podLabel, err = kube.ParsePodLabel(c.PodLabel)
 		return err
 	})
 	return errors.Join(mistakes...)

@@ -18,14 +18,3 @@ func merge(base, extra []string) []string {
 	}
 	return append(merged, extra...)
 }
-
-// lookup returns the value of a variable in env, the first one as getenv(3)
-// does.
-func lookup(env []string, key string) (string, bool) {
-	for _, entry := range env {
-		if name, value, found := strings.Cut(entry, "="); found && name == key {
-			return value, true
-		}
-	}
-	return "", false
-}

@@ -19,6 +19,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/k8s-await-election/k8s-await-election/internal/child/command"
 )
 
 // The tests start this test binary again as a gate that plays one scenario, as
@@ -29,7 +31,9 @@ import (
 // A scenario runs in the process of its own.
 type scenario func(args []string) error
 
-var scenarios = make(map[string]scenario)
+var scenarios = map[string]scenario{
+	"exec": func(args []string) error { return command.Exec(args, os.Environ()) },
+}
 
 // The descriptors of a process that plays a scenario.
 const (
@@ -41,11 +45,6 @@ const (
 func TestMain(m *testing.M) {
 	if len(os.Args) > 2 && os.Args[1] == "scenario" {
 		os.Exit(perform(os.Args[2:]))
-	}
-	if len(os.Args) > 1 && os.Args[1] == "become" {
-		err := Exec(os.Args[2:], os.Environ())
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(ExitStatus(err))
 	}
 	for _, sig := range []os.Signal{syscall.SIGHUP, syscall.SIGINT} {
 		if signal.Ignored(sig) { // under nohup(1): the tests' processes are to begin as others do
@@ -232,7 +231,7 @@ func newGate() (*Supervisor, *pipe, error) {
 	if err := syscall.SetNonblock(hearing, true); err != nil {
 		return nil, nil, err
 	}
-	s, err := New(slog.New(slog.NewTextHandler(os.Stderr, nil)), os.Args[0], "become")
+	s, err := New(slog.New(slog.NewTextHandler(os.Stderr, nil)))
 	return s, new(pipe), err
 }
 
@@ -314,16 +313,17 @@ func me(words ...string) []string {
 	return append([]string{"/proc/self/exe", "scenario"}, words...)
 }
 
-// start starts a command.
-// It returns once the command has taken the place of this program.
+// start starts a command. It returns once the command has taken the place of
+// this program.
 func start(s *Supervisor, argv []string) (*Process, error) {
 	p, err := s.Command(argv).Start(nil, nil)
 	if err != nil {
 		return nil, err
 	}
+	before := append([]byte(command.Becoming(nil)[0]), 0)
 	return p, await("the command in its place", func() bool {
 		words, err := os.ReadFile("/proc/" + strconv.Itoa(p.PID()) + "/cmdline")
-		return err != nil || !bytes.Contains(words, []byte("\x00become\x00"))
+		return err != nil || !bytes.HasPrefix(words, before)
 	})
 }
 

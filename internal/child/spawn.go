@@ -8,8 +8,9 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"slices"
 	"syscall"
+
+	"github.com/k8s-await-election/k8s-await-election/internal/child/command"
 )
 
 // spawn is one request to the spawner.
@@ -128,7 +129,7 @@ func (s *Supervisor) enter(request spawn, files []uintptr) (*Process, error) {
 		attr.Sys.Pdeathsig = syscall.SIGKILL
 	}
 	terminal := request.command && s.ownsTerminal()
-	argv := slices.Concat(s.become, request.argv)
+	argv := command.Becoming(request.argv)
 	pid, err := forkExec(argv, attr, terminal)
 	if err != nil && terminal && request.permitted() {
 		// Handing the terminal over may have been what failed: the command
@@ -143,7 +144,7 @@ func (s *Supervisor) enter(request spawn, files []uintptr) (*Process, error) {
 	defer s.mu.Unlock()
 	s.spawning--
 	if err != nil {
-		return nil, explainFork(err)
+		return nil, command.NoProcess(err)
 	}
 	p := &Process{supervisor: s, pid: pid, exited: make(chan struct{}), terminal: terminal}
 	s.children[pid] = p
@@ -194,7 +195,7 @@ func (s *Supervisor) Command(argv []string) *Command {
 // foreground where stdin is our terminal, with our environment, to which
 // `extra` ("KEY=value") is added; a key of extra replaces ours. It returns when
 // the process exists. A command that cannot be run ends it with the status 127
-// or 126 (see ExitStatus), after it has said why on stderr. ErrNotSwept: what was
+// or 126 (see command.ExitStatus), after it has said why on stderr. ErrNotSwept: what was
 // started before is not proven dead. ErrTooLate: may, which is asked directly
 // before the fork, said no.
 func (c *Command) Start(extra []string, may func() bool) (*Process, error) {

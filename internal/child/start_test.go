@@ -198,7 +198,7 @@ func TestStart_LendsTheTerminalToTheCommand(t *testing.T) {
 	}
 	defer func() { _ = errors.Join(life.Close(), hold.Close(), hear.Close()) }()
 	errs := new(transcript)
-	cmd := exec.CommandContext(t.Context(), self, "scenario", "terminal", filepath.Join(commands(t), "plain"))
+	cmd := exec.CommandContext(t.Context(), self, "scenario", "terminal", noProgram(t))
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, errs
 	null, err := os.Open(os.DevNull)
 	if err != nil {
@@ -264,4 +264,57 @@ func init() {
 
 func TestStart_SpawnsNothingWhenItIsTooLate(t *testing.T) {
 	inBothModes(t, func(t *testing.T, m mode) { succeeds(t, m, "too late") })
+}
+
+func init() {
+	scenarios["start in vain"] = func(args []string) error {
+		s, pipe, err := newGate()
+		if err != nil {
+			return err
+		}
+		for file, status := range map[string]int{args[0] + ".absent": 127, args[0]: 126} {
+			p, err := start(s, []string{file})
+			if err != nil {
+				return fmt.Errorf("start %s: %w", file, err)
+			}
+			if err := errors.Join(want(p, status), p.Sweep(background)); err != nil {
+				return fmt.Errorf("start %s: %w", file, err)
+			}
+		}
+		if _, err := start(s, nil); err == nil {
+			return errors.New("an empty command line was started")
+		}
+		if pipe.held() {
+			return errors.New("a failed start has left a process")
+		}
+		p, err := start(s, []string{"sh", "-c", "exit 5"})
+		if err != nil {
+			return err
+		}
+		return want(p, 5)
+	}
+}
+
+// noProgram is a file that may be executed and cannot be.
+func noProgram(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "plain")
+	if err := os.WriteFile(path, []byte("exit 5\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestStart_EndsWithAShellsStatusWhereTheCommandCannotBeRun(t *testing.T) {
+	t.Parallel()
+	plain := noProgram(t)
+	inBothModes(t, func(t *testing.T, m mode) {
+		g := begin(t, m, "start in vain", plain)
+		g.end(t, 0)
+		for _, says := range []string{"command not found", "#!/bin/sh"} {
+			if !strings.Contains(g.errs.String(), says) {
+				t.Errorf("says %q, want %q", g.errs, says)
+			}
+		}
+	})
 }

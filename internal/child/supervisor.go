@@ -30,8 +30,7 @@ var (
 // for one: no os/exec, no os.Process.Wait. It needs no closing. All methods may
 // be called from any goroutine.
 type Supervisor struct {
-	log    *slog.Logger
-	become []string
+	log *slog.Logger
 	// isInit: PID 1 of its PID namespace.
 	isInit bool
 	// self is our pid, group and session are ours too.
@@ -69,13 +68,9 @@ type Supervisor struct {
 // process had before an execve(2) made it a gate. It catches SIGCHLD, and
 // SIGPIPE to drop it: else a broken log pipe would end the gate and leave its
 // child behind.
-//
-// become are the first words (the program's name and options) with which this
-// program, called anew, does nothing but Exec the words that follow.
-func New(log *slog.Logger, become ...string) (*Supervisor, error) {
+func New(log *slog.Logger) (*Supervisor, error) {
 	s := &Supervisor{
 		log:      log,
-		become:   become,
 		self:     os.Getpid(),
 		isInit:   os.Getpid() == 1,
 		group:    syscall.Getpgrp(),

@@ -19,6 +19,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/k8s-await-election/k8s-await-election/internal/child/command"
 )
 
 // background is a context that lasts.
@@ -352,7 +354,7 @@ func init() {
 		if err := errors.Join(syscall.Setgroups(nil), syscall.Setgid(65534), syscall.Setuid(65534)); err != nil {
 			return err
 		}
-		return Exec(sh("echo ready >&8; exec sleep 100"), os.Environ())
+		return command.Exec(sh("echo ready >&8; exec sleep 100"), os.Environ())
 	}
 
 	scenarios["from outside"] = func([]string) error {

@@ -2,6 +2,7 @@ package clock
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"time"
 
@@ -25,6 +26,10 @@ func newTimerfd(clock int32) (*os.File, error) {
 	return file, nil
 }
 
+// farthest is the last instant that a timer can be set for, in nanoseconds: on
+// 32-bit machines a timespec has 32 bits for its seconds.
+const farthest = min(math.MaxInt64, math.MaxInt*1_000_000_000)
+
 // arm sets the descriptor to expire once, at the instant `at` of its clock.
 func arm(file *os.File, flags int, at time.Duration) error {
 	conn, err := file.SyscallConn()
@@ -33,7 +38,7 @@ func arm(file *os.File, flags int, at time.Duration) error {
 	}
 	// A value of zero disarms, and a negative one is refused: both have passed,
 	// as has the first nanosecond.
-	value := unix.ItimerSpec{Value: unix.NsecToTimespec(max(int64(at), 1))}
+	value := unix.ItimerSpec{Value: unix.NsecToTimespec(min(max(int64(at), 1), farthest))}
 	var refused error
 	err = conn.Control(func(fd uintptr) {
 		refused = unix.TimerfdSettime(int(fd), flags|unix.TFD_TIMER_ABSTIME, &value, nil)

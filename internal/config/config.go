@@ -47,9 +47,6 @@ const (
 	Version
 	// Help prints Usage.
 	Help
-	// Exec replaces the program by Config.Command at once, whatever the
-	// environment says. It is how the gate starts its command, and not for people.
-	Exec
 )
 
 // LockType is where the record of the election is kept.
@@ -151,6 +148,8 @@ type Config struct {
 
 	// PodName, PodNamespace and PodUID are this Pod, as far as it was told.
 	PodName, PodNamespace, PodUID string
+	// PodLabel is the label of the leader's Pod, unparsed. Empty: none.
+	PodLabel string
 
 	LogLevel  slog.Level
 	LogFormat LogFormat
@@ -190,9 +189,6 @@ func Load(args []string, checks ...func(*Config) error) (*Config, error) {
 	v := &validator{config: c, set: &set}
 	v.logging()
 	switch {
-	case c.Action == Exec:
-		v.mistakes = nil
-		v.command()
 	case c.Action == Status:
 		v.mistakes = nil // it has one need, and must help where the rest is wrong
 		v.require("STATUS_ENDPOINT", set.StatusEndpoint)

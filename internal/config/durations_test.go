@@ -23,6 +23,8 @@ func TestLoad_FitsTheDurationsToEachOther(t *testing.T) {
 		{"the default period fits a short deadline", "60", "10", "", [3]time.Duration{60 * s, 10 * s, 2 * s}, nil},
 		{"the default deadline fits a long period", "11", "", "8", [3]time.Duration{11 * s, 9900 * ms * 9 / 10, 8 * s}, nil},
 		{"a default deadline is lowered in silence", "1", "", "", [3]time.Duration{s, 450 * ms, 133333333}, nil},
+		{"up to a second and a half", "1.5", "", "", [3]time.Duration{1500 * ms, 900 * ms, 200 * ms}, nil},
+		{"and no further", "1.8", "", "", [3]time.Duration{1800 * ms, 1200 * ms, 240 * ms}, nil},
 		{"a deadline just before the margin stays", "15", "13.499", "", [3]time.Duration{15 * s, 13499 * ms, 2 * s}, nil},
 		{"a deadline in the margin is lowered", "15", "13.5", "2", [3]time.Duration{15 * s, 12150 * ms, 2 * s}, []string{"RENEW_DEADLINE"}},
 		{"a period is lowered with the deadline", "2", "1.9", "1.5", [3]time.Duration{2 * s, 1350 * ms, 270 * ms}, []string{"RENEW_DEADLINE", "RETRY_PERIOD"}},

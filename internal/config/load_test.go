@@ -165,6 +165,7 @@ func TestLoad_SplitsOptionsFromTheCommand(t *testing.T) {
 		{"a command named like an action runs", []string{"install", "-m", "755", "a", "b"}, []string{"install", "-m", "755", "a", "b"}, false},
 		{"options after the command are the command's", []string{"server", "--help", "--version", "--enabled"}, []string{"server", "--help", "--version", "--enabled"}, false},
 		{"two dashes begin a command with a dash", []string{"--", "--help"}, []string{"--help"}, false},
+		{"a command may be named like an option", []string{"--", "--exec", "--", "x"}, []string{"--exec", "--", "x"}, false},
 		{"only the first two dashes are ours", []string{"--", "env", "--", "x"}, []string{"env", "--", "x"}, false},
 		{"one dash alone is a command", []string{"-", "x"}, []string{"-", "x"}, false},
 		{"--enabled does not swallow the command", append(required("--enabled"), "server"), []string{"server"}, true},
@@ -312,16 +313,22 @@ func TestLoad_WarnsOfWhatWasHardlyMeant(t *testing.T) {
 	}
 }
 
-func TestLoad_TakesACommandForExecWhateverTheEnvironmentSays(t *testing.T) {
-	environment(t, map[string]string{"ENABLED": "1", "LEASE_DURATION": "garbage"})
-	c, err := Load([]string{"--exec", "--", "-server", "--name"})
-	if err != nil {
-		t.Fatal(err)
+func TestLoad_TakesEveryStopSignalThatCanEndACommand(t *testing.T) {
+	for _, signal := range []string{"TERM", "QUIT", "SIGINT", "KILL", "9", "WINCH", "SIGWINCH", "28", "RTMIN+3", "USR1", "no signal"} {
+		environment(t, elected(map[string]string{"STOP_SIGNAL": signal}))
+		if c := mustLoad(t, "server"); c.StopSignal != signal {
+			t.Errorf("%s became %q", signal, c.StopSignal)
+		}
 	}
-	if c.Action != Exec || !slices.Equal(c.Command, []string{"-server", "--name"}) {
-		t.Errorf("got %+v", c)
-	}
-	if _, err := Load([]string{"--exec"}); err == nil {
-		t.Error("--exec without a command is taken")
+}
+
+func TestLoad_RefusesEveryStopSignalThatEndsNoCommand(t *testing.T) {
+	for _, signal := range []string{
+		"STOP", "SIGSTOP", "stop", "19", "TSTP", "20", "TTIN", "21", "TTOU", "22", "CONT", "18", "CHLD", "CLD", "17", "SIGURG", "23", "019",
+	} {
+		environment(t, elected(map[string]string{"STOP_SIGNAL": signal}))
+		if _, err := Load([]string{"server"}); err == nil || !strings.Contains(err.Error(), "_STOP_SIGNAL: ") {
+			t.Errorf("%s: got %v", signal, err)
+		}
 	}
 }

@@ -86,6 +86,8 @@ func TestLoad_NamesKeyReasonAndExample(t *testing.T) {
 		{"a status endpoint that is a URL", with("STATUS_ENDPOINT", "http://localhost:80/"), []string{"server"}, []string{"_STATUS_ENDPOINT: not an address"}},
 
 		{"an unknown way out", with("ON_LOST", secret), []string{"server"}, []string{"_ON_LOST: not one of exit, standby"}},
+		{"a stop signal that halts", with("STOP_SIGNAL", "SIGSTOP"), []string{"server"}, []string{"_STOP_SIGNAL: no command ends on this signal … wait … example QUIT"}},
+		{"a stop signal that halts given as a flag", with(), []string{"--stop-signal=sigtstp", "server"}, []string{"_STOP_SIGNAL (--stop-signal): no command ends on this signal"}},
 		{"unknown logging", with("LOG_LEVEL", secret, "LOG_FORMAT", secret), []string{"server"}, []string{"_LOG_LEVEL: not one of", "_LOG_FORMAT: not one of text, json"}},
 		{"mistakes in many places", map[string]string{"ENABLED": "1", "NAME": "n", "LOCK_NAME": "l", "POD_IP": "x", "LEASE_DURATION": "x", "LOG_FORMAT": "x"}, nil, []string{
 			"_LOG_FORMAT: …", "_ENABLED: …", "_IDENTITY: …", "_LOCK_NAMESPACE: …", "_LEASE_DURATION: …", "_POD_IP: …",
@@ -98,6 +100,7 @@ func TestLoad_NamesKeyReasonAndExample(t *testing.T) {
 		{"words after an unknown option, which may be its value", nil, []string{"--bogus-a", "--bogus-b=2", "server"}, []string{"--bogus-a"}},
 		{"an option at the end without its value", nil, []string{"--name"}, []string{"--name: needs a value, for example --name=my-app"}},
 		{"an option before another without its value", nil, []string{"--name", "--identity", secret, "server"}, []string{"--name: needs a value"}},
+		{"an option of the command before it", with(), []string{"--exec", "server"}, []string{"unknown option --exec before the command; see --help … write -- before a command"}},
 		{"an action with a value it does not take", nil, []string{"--version=" + secret}, []string{"--version: takes no value"}},
 		{"two actions", nil, []string{"--status", "--version"}, []string{"two of --install"}},
 		{"an action and a command", nil, []string{"--version", secret}, []string{"a command was given beside"}},

@@ -31,7 +31,6 @@ func options(set *settings) map[string]option {
 	all := map[string]option{
 		"status":  action(Status),
 		"version": action(Version),
-		"exec":    action(Exec),
 		"help":    action(Help),
 		"h":       action(Help),
 		"install": {takesValue: true, example: "/shared/k8s-await-election", apply: func(line *commandLine, value string) error {
@@ -122,7 +121,7 @@ func parseArguments(args []string, set *settings) (commandLine, error) {
 		}
 	}
 	line.command = args
-	if line.action != Run && line.action != Exec && len(args) > 0 {
+	if line.action != Run && len(args) > 0 {
 		mistakes = append(mistakes, errors.New("a command was given beside --install, --status, --check or --version; give one or the other, for example --version alone"))
 	}
 	return line, errors.Join(mistakes...)

@@ -115,12 +115,26 @@ func (v *validator) election() {
 	v.endpoint()
 	v.traffic()
 	c.OnLost = choice(v, "ON_LOST", set.OnLost, Exit, Standby)
-	c.StopSignal = set.StopSignal
+	v.stopSignal()
 	c.StopTimeout, _ = v.duration("STOP_TIMEOUT", set.StopTimeout, 0)
 	c.ReadinessProbeJSON, c.LivenessProbeJSON, c.StartupProbeJSON = set.ReadinessProbeJSON, set.LivenessProbeJSON, set.StartupProbeJSON
 	c.PodName = v.named("POD_NAME", set.PodName, isSubdomain, "a Pod")
 	c.PodNamespace = v.named("POD_NAMESPACE", set.PodNamespace, isLabel, "a namespace")
 	c.PodUID = set.PodUID
+	v.podLabel()
+}
+
+// podLabel: whose label it is. What it says is for the room that writes it.
+func (v *validator) podLabel() {
+	c := v.config
+	c.PodLabel = v.set.PodLabel
+	switch {
+	case c.PodLabel == "":
+	case c.LockType == File:
+		v.mistake("POD_LABEL", "does not go with the lock type file, which knows no cluster; leave it unset, or use the lock type leases with a label")
+	case c.PodName == "" || c.PodNamespace == "":
+		v.mistake("POD_LABEL", "needs "+Prefix+"_POD_NAME and "+Prefix+"_POD_NAMESPACE; set them from the fields metadata.name and metadata.namespace, beside the label")
+	}
 }
 
 // endpoint: where the HTTP server listens.

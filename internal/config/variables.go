@@ -33,6 +33,7 @@ type settings struct {
 	PodName            string `split_words:"true"`
 	PodNamespace       string `split_words:"true"`
 	PodUID             string `split_words:"true"`
+	PodLabel           string `split_words:"true"`
 	LogLevel           string `split_words:"true"`
 	LogFormat          string `split_words:"true"`
 }
@@ -120,6 +121,8 @@ var table = []row{
 		meaning: "the Pod's namespace", example: "default"},
 	{name: "POD_UID", value: func(s *settings) *string { return &s.PodUID },
 		meaning: "the Pod's UID; proves that a restarted container is in the same Pod", example: "3f1c2a52-1d0b-4f38-9a53-6f0e5ad0c3a1"},
+	{name: "POD_LABEL", value: func(s *settings) *string { return &s.PodLabel },
+		meaning: "label that tells the leader's Pod from the others, `KEY=LEADER/STANDBY` (the values default to `leader` and `standby`), for a Service that selects by it", example: "example.org/role"},
 	{name: "LOG_LEVEL", value: func(s *settings) *string { return &s.LogLevel },
 		meaning: "`debug`, `info`, `warn` or `error`", fallback: "info", example: "info"},
 	{name: "LOG_FORMAT", value: func(s *settings) *string { return &s.LogFormat },

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -13,6 +12,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/k8s-await-election/k8s-await-election/internal/elector/electortest"
 )
 
 // The durations that most tests elect with.
@@ -26,116 +27,12 @@ const (
 	blink = 100 * time.Millisecond
 )
 
-// fakeClock is a Clock over the bubble's time. It can run at another rate, and
-// its reading can be moved as a suspended machine moves CLOCK_BOOTTIME.
-type fakeClock struct {
-	start time.Time
-	rate  float64
-	// resets counts how often a timer was armed: once for each time that a
-	// loop came round.
-	resets atomic.Int64
+// fakeClock is a Clock over the bubble's time.
+type fakeClock struct{ *electortest.Clock }
 
-	mu     sync.Mutex
-	offset time.Duration
-	timers map[*fakeTimer]struct{}
-}
+func newFakeClock(rate float64) *fakeClock { return &fakeClock{electortest.NewClock(rate)} }
 
-func newFakeClock(rate float64) *fakeClock {
-	// The origin lies in the past, as that of a machine that has been up.
-	return &fakeClock{start: time.Now(), rate: rate, offset: 1000 * time.Second, timers: map[*fakeTimer]struct{}{}}
-}
-
-func (c *fakeClock) Now() time.Duration {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.read()
-}
-
-func (c *fakeClock) read() time.Duration {
-	return c.offset + time.Duration(float64(time.Since(c.start))*c.rate)
-}
-
-func (c *fakeClock) NewTimer() Timer {
-	t := &fakeTimer{clock: c, c: make(chan struct{}, 1), at: never}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.timers[t] = struct{}{}
-	return t
-}
-
-// jump moves the reading and wakes whose instant has passed.
-func (c *fakeClock) jump(d time.Duration) {
-	c.jumpUnnoticed(d)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for t := range c.timers {
-		t.arm()
-	}
-}
-
-// jumpUnnoticed moves the reading and leaves the timers as they are, as if the
-// goroutines that wait for them were not run.
-func (c *fakeClock) jumpUnnoticed(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.offset += d
-}
-
-func (c *fakeClock) live() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.timers)
-}
-
-type fakeTimer struct {
-	clock *fakeClock
-	c     chan struct{}
-	at    time.Duration
-	real  *time.Timer
-}
-
-func (t *fakeTimer) C() <-chan struct{} { return t.c }
-
-func (t *fakeTimer) Reset(at time.Duration) {
-	t.clock.resets.Add(1)
-	t.clock.mu.Lock()
-	defer t.clock.mu.Unlock()
-	t.at = at
-	t.arm()
-}
-
-func (t *fakeTimer) arm() {
-	if t.real != nil {
-		t.real.Stop()
-		t.real = nil
-	}
-	left := t.at - t.clock.read()
-	switch {
-	case t.at == never:
-	case left <= 0:
-		t.fire()
-	default:
-		// Rounded up: never early.
-		t.real = time.AfterFunc(time.Duration(math.Ceil(float64(left)/t.clock.rate)), t.fire)
-	}
-}
-
-// fire leaves an old wake-up in place, which the contract of Timer allows.
-func (t *fakeTimer) fire() {
-	select {
-	case t.c <- struct{}{}:
-	default:
-	}
-}
-
-func (t *fakeTimer) Stop() {
-	t.clock.mu.Lock()
-	defer t.clock.mu.Unlock()
-	if t.real != nil {
-		t.real.Stop()
-	}
-	delete(t.clock.timers, t)
-}
+func (c *fakeClock) NewTimer() Timer { return c.Clock.NewTimer() }
 
 // logbook keeps what was logged.
 type logbook struct {

@@ -16,15 +16,15 @@ func TestElector_NeitherSpinsNorFloodsUnderAnyFailure(t *testing.T) {
 		"reads and watches": {"read", "watch"}, "claims": {"claim"}, "all but reads": {"watch", "create", "acquire", "renew", "release", "claim"},
 	} {
 		for faultName, f := range map[string]fault{
-			"silence":       {drop: true},
-			"lost answers":  {lose: true},
-			"errors":        {refuse: errServer},
-			"forbidden":     {refuse: ErrForbidden},
-			"told to wait":  {refuse: &wrapped{"put", refusal{5 * time.Second}}},
-			"conflicts":     {refuse: ErrConflict},
-			"no change":     {idle: true},
-			"slow":          {slow: 3 * time.Second},
-			"slow failures": {slow: 3 * time.Second, refuse: errServer},
+			"silence":       {Drop: true},
+			"lost answers":  {Lose: true},
+			"errors":        {Refuse: errServer},
+			"forbidden":     {Refuse: ErrForbidden},
+			"told to wait":  {Refuse: &wrapped{"put", refusal{5 * time.Second}}},
+			"conflicts":     {Refuse: ErrConflict},
+			"no change":     {Idle: true},
+			"slow":          {Slow: 3 * time.Second},
+			"slow failures": {Slow: 3 * time.Second, Refuse: errServer},
 		} {
 			for roleName, role := range map[string]func(*world, *node){
 				"a candidate for an absent lock": func(w *world, a *node) { a.campaign() },
@@ -44,15 +44,15 @@ func TestElector_NeitherSpinsNorFloodsUnderAnyFailure(t *testing.T) {
 						}
 						role(w, a)
 						a.client.on(always(f, kinds...))
-						requests, rounds := len(w.server.of("a")), a.boot.resets.Load()+a.monotonic.resets.Load()
+						requests, rounds := len(w.server.of("a")), a.boot.Resets()+a.monotonic.Resets()
 						w.after(window)
-						requests, rounds = len(w.server.of("a"))-requests, a.boot.resets.Load()+a.monotonic.resets.Load()-rounds
+						requests, rounds = len(w.server.of("a"))-requests, a.boot.Resets()+a.monotonic.Resets()-rounds
 						// A watch, a read and a write every RetryPeriod, each tried
 						// twice, and some to begin with.
 						if most := 6*int(window/retry) + 20; requests > most {
 							t.Errorf("%d requests in %v, want at most %d:\n%s", requests, window, most, w.server.story())
 						}
-						if rounds > int64(12*requests+6*int(window/retry)+20) {
+						if rounds > 12*requests+6*int(window/retry)+20 {
 							t.Errorf("%d rounds for %d requests", rounds, requests)
 						}
 					})
@@ -69,13 +69,13 @@ func TestElector_LeavesNoGoroutineAndNoTimerBehind(t *testing.T) {
 		"abandoned": func(_ *world, _ *node, c *campaign) { c.elected(blink).Abandon() },
 		"abandoned while a renewal is silent": func(w *world, a *node, c *campaign) {
 			term := c.elected(blink)
-			a.client.on(always(fault{drop: true}))
+			a.client.on(always(fault{Drop: true}))
 			w.after(2*retry + blink)
 			term.Abandon()
 		},
 		"expired": func(w *world, a *node, c *campaign) {
 			term := c.elected(blink)
-			a.client.on(always(fault{lose: true}))
+			a.client.on(always(fault{Lose: true}))
 			<-term.Expired()
 			term.Abandon()
 		},
@@ -89,7 +89,7 @@ func TestElector_LeavesNoGoroutineAndNoTimerBehind(t *testing.T) {
 				end(w, a, c)
 				a.quit()
 				w.after(0)
-				if boot, monotonic := a.boot.live(), a.monotonic.live(); boot+monotonic != 0 {
+				if boot, monotonic := a.boot.Timers(), a.monotonic.Timers(); boot+monotonic != 0 {
 					t.Errorf("%d timers of the holder's clock and %d of the candidate's are left", boot, monotonic)
 				}
 				a.client.mu.Lock()

@@ -262,7 +262,7 @@ func TestCampaign_CountsOnTheCandidatesClockAlone(t *testing.T) {
 				a := w.node("a", func(c *Config) { c.CandidateClock = newFakeClock(rate) })
 				c := a.campaign()
 				w.at(5 * time.Second)
-				a.boot.jump(time.Hour) // a suspended machine
+				a.boot.Jump(time.Hour) // a suspended machine
 				c.elected(time.Minute)
 				opens := 2*travel + time.Duration(float64(lease)/rate)
 				wantBetween(t, "acquire", firstOf(t, w, w.server.of("a", "acquire")).sent, opens-time.Millisecond, opens+15*time.Millisecond)
@@ -376,12 +376,12 @@ func TestCampaign_ReadsBeforeItTriesAgainWhenTheOutcomeIsUnknown(t *testing.T) {
 		applied bool // the first acquire
 		within  time.Duration
 	}{
-		"applied, answer lost":          {[]fault{{lose: true}}, true, 3 * time.Second},
-		"applied, both answers lost":    {[]fault{{lose: true}, {lose: true}}, true, 20 * time.Second},
-		"applied, answered an error":    {[]fault{{refuse: errServer}}, false, 5 * time.Second},
-		"never arrived, second in time": {[]fault{{drop: true}}, false, 3 * time.Second},
-		"never arrived, twice":          {[]fault{{drop: true}, {drop: true}}, false, 20 * time.Second},
-		"answered without a change":     {[]fault{{idle: true}}, false, 5 * time.Second},
+		"applied, answer lost":          {[]fault{{Lose: true}}, true, 3 * time.Second},
+		"applied, both answers lost":    {[]fault{{Lose: true}, {Lose: true}}, true, 20 * time.Second},
+		"applied, answered an error":    {[]fault{{Refuse: errServer}}, false, 5 * time.Second},
+		"never arrived, second in time": {[]fault{{Drop: true}}, false, 3 * time.Second},
+		"never arrived, twice":          {[]fault{{Drop: true}, {Drop: true}}, false, 20 * time.Second},
+		"answered without a change":     {[]fault{{Idle: true}}, false, 5 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -409,10 +409,10 @@ func TestCampaign_DoesNotLeadFromAnAcquireAnsweredTooLate(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.node("a")
-		a.client.on(next("acquire", fault{slow: 5 * time.Second}, fault{drop: true}))
+		a.client.on(next("acquire", fault{Slow: 5 * time.Second}, fault{Drop: true}))
 		c := a.campaign()
 		w.at(time.Second)
-		a.boot.jump(deadline) // suspended while the answer was under way
+		a.boot.Jump(deadline) // suspended while the answer was under way
 		term := c.elected(20 * time.Second)
 		if n := len(w.server.of("a", "acquire", "renew")); n < 2 {
 			t.Fatalf("%d acquires; leads from the late one", n)
@@ -430,11 +430,11 @@ func TestCampaign_SettlesAnAcquireUnderWayWhenItIsStopped(t *testing.T) {
 		within time.Duration
 		holder string // afterwards
 	}{
-		"answered later":       {fault{slow: time.Second}, 2 * time.Second, ""},
-		"arrives later":        {fault{late: time.Second}, 2 * time.Second, ""},
-		"applied, answer lost": {fault{lose: true}, deadline + time.Second, ""},
-		"answered an error":    {fault{late: time.Second, refuse: errServer}, 4 * time.Second, ""},
-		"lost to somebody":     {fault{late: time.Second}, 2 * time.Second, "b"},
+		"answered later":       {fault{Slow: time.Second}, 2 * time.Second, ""},
+		"arrives later":        {fault{Late: time.Second}, 2 * time.Second, ""},
+		"applied, answer lost": {fault{Lose: true}, deadline + time.Second, ""},
+		"answered an error":    {fault{Late: time.Second, Refuse: errServer}, 4 * time.Second, ""},
+		"lost to somebody":     {fault{Late: time.Second}, 2 * time.Second, "b"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -476,7 +476,7 @@ func TestCampaign_ReturnsWithinTheRenewDeadlineWhenItIsStoppedAndTheLockIsSilent
 	t.Parallel()
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.node("a")
-		a.client.on(always(fault{lose: true}, "acquire", "read", "release"))
+		a.client.on(always(fault{Lose: true}, "acquire", "read", "release"))
 		c := a.campaign()
 		w.at(time.Second)
 		c.stop(context.Canceled)
@@ -509,7 +509,7 @@ func TestCampaign_ReturnsAtOnceWhenItIsStoppedBeforeItSawTheLock(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.node("a")
-		a.client.on(always(fault{refuse: errServer}))
+		a.client.on(always(fault{Refuse: errServer}))
 		c := a.campaign()
 		w.at(time.Second)
 		if a.Status().Known {
@@ -528,7 +528,7 @@ func TestCampaign_TriesAgainWhereItIsForbidden(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.node("a")
 		forbidden := &wrapped{"put leases prod/db: add this rule", ErrForbidden}
-		a.client.on(always(fault{refuse: forbidden}, "acquire"))
+		a.client.on(always(fault{Refuse: forbidden}, "acquire"))
 		c := a.campaign()
 		w.at(time.Minute)
 		tries := len(w.server.of("a", "acquire"))
@@ -561,7 +561,7 @@ func TestCampaign_WaitsAsLongAsTheServerAsks(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.node("a")
-		a.client.on(first(fault{refuse: &wrapped{"put", refusal{7 * time.Second}}}, "acquire"))
+		a.client.on(first(fault{Refuse: &wrapped{"put", refusal{7 * time.Second}}}, "acquire"))
 		c := a.campaign()
 		w.at(blink)
 		before := len(w.server.of("a"))
@@ -615,7 +615,7 @@ func TestCampaign_DoesNotTakeASecondDisappearanceForTheFirst(t *testing.T) {
 				const again = 19 * time.Second
 				if name == "deleted while a write from the first is under way" {
 					// It conflicts, and what is read then is absent as before.
-					a.client.on(first(fault{slow: 2 * time.Second}, "acquire"))
+					a.client.on(first(fault{Slow: 2 * time.Second}, "acquire"))
 					w.at(5*time.Second + lease + blink)
 				} else {
 					w.at(again)

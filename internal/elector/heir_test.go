@@ -123,7 +123,7 @@ func TestHeir_ActsAtOnceAndTheOthersHoldBack(t *testing.T) {
 					fixed := func(c *Config) { c.Jitter = func() float64 { return jitter } }
 					heir, other := w.node("heir", fixed), w.node("other", fixed)
 					// The heir's own answers are slow, so that the other is tempted.
-					heir.client.on(always(fault{late: 300 * time.Millisecond}, "acquire"))
+					heir.client.on(always(fault{Late: 300 * time.Millisecond}, "acquire"))
 					c := heir.campaign()
 					other.campaign()
 					row.end(w, r)
@@ -191,8 +191,8 @@ func TestHeir_ThatIsStoppedGivesItsPlaceUp(t *testing.T) {
 			b.client.lag(500 * time.Millisecond)
 			w.server.edit(func(o *object) { o.labels = "x" })
 		}},
-		"while its claim is under way": {script: next("claim", fault{slow: time.Second})},
-		"the answer to its claim lost": {script: next("claim", fault{lose: true})},
+		"while its claim is under way": {script: next("claim", fault{Slow: time.Second})},
+		"the answer to its claim lost": {script: next("claim", fault{Lose: true})},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -269,10 +269,10 @@ func TestHeir_ClaimsThatFailAreRare(t *testing.T) {
 		fault fault
 		most  int // in ten minutes
 	}{
-		"an error":     {fault{refuse: errServer}, 10 * 30},
-		"forbidden":    {fault{refuse: ErrForbidden}, 10 * 30},
-		"silence":      {fault{drop: true}, 2 * 10 * 30},
-		"told to wait": {fault{refuse: &wrapped{"put", refusal{time.Minute}}}, 11},
+		"an error":     {fault{Refuse: errServer}, 10 * 30},
+		"forbidden":    {fault{Refuse: ErrForbidden}, 10 * 30},
+		"silence":      {fault{Drop: true}, 2 * 10 * 30},
+		"told to wait": {fault{Refuse: &wrapped{"put", refusal{time.Minute}}}, 11},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -3,8 +3,8 @@ package elector
 import "encoding/json"
 
 // Instance is one run of this program in one place, as it is written beside the
-// record so that a restarted container knows its own predecessor's lease
-// (design 3.5). A name proves nothing: another Pod may bear it.
+// record so that a restarted container knows its own predecessor's lease. A name
+// proves nothing: another Pod may bear it.
 type Instance struct {
 	// Process is random for every run. It tells this process's own writes from
 	// everybody else's.

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/k8s-await-election/k8s-await-election/internal/elector/electortest"
 )
 
 var (
@@ -79,43 +81,43 @@ func (c *weather) fault(r request) fault {
 	late, slow := dice.below(20*time.Millisecond), dice.below(20*time.Millisecond)
 	switch {
 	case c.broken:
-		return fault{refuse: errors.New("killed")}
+		return fault{Refuse: errors.New("killed")}
 	case c.down:
 		if dice.float() < 0.3 { // already on its way
-			return fault{late: dice.below(20 * time.Second), stubborn: true, lose: true}
+			return fault{Late: dice.below(20 * time.Second), Stubborn: true, Lose: true}
 		}
-		return fault{drop: true}
+		return fault{Drop: true}
 	case dice.float() > c.rough:
-		return fault{late: late, slow: slow}
+		return fault{Late: late, Slow: slow}
 	}
 	switch p := dice.float(); {
 	case p < 0.15:
-		return fault{late: late, slow: dice.below(12 * time.Second)}
+		return fault{Late: late, Slow: dice.below(12 * time.Second)}
 	case p < 0.35:
-		return fault{late: dice.below(12 * time.Second), slow: slow, stubborn: dice.float() < 0.5}
+		return fault{Late: dice.below(12 * time.Second), Slow: slow, Stubborn: dice.float() < 0.5}
 	case p < 0.5:
-		return fault{drop: true}
+		return fault{Drop: true}
 	case p < 0.65:
-		return fault{late: late, lose: true}
+		return fault{Late: late, Lose: true}
 	case p < 0.75:
-		return fault{late: late, refuse: errServer}
+		return fault{Late: late, Refuse: errServer}
 	case p < 0.8:
-		return fault{late: late, refuse: &wrapped{"busy", refusal{dice.below(20 * time.Second)}}}
+		return fault{Late: late, Refuse: &wrapped{"busy", refusal{dice.below(20 * time.Second)}}}
 	case p < 0.85:
-		return fault{late: late, refuse: ErrForbidden}
+		return fault{Late: late, Refuse: ErrForbidden}
 	case p < 0.9 && r.kind != "watch" && r.kind != "read":
-		return fault{late: late, refuse: ErrConflict}
+		return fault{Late: late, Refuse: ErrConflict}
 	case p < 0.95 && r.kind != "watch" && r.kind != "read":
-		return fault{late: late, idle: true}
+		return fault{Late: late, Idle: true}
 	}
-	return fault{late: late, slow: dice.below(3 * time.Second)}
+	return fault{Late: late, Slow: dice.below(3 * time.Second)}
 }
 
 // live is one container's life and that of its successors, until ctx ends.
 func (h *history) live(ctx context.Context, name string, rate float64, restarts bool) {
 	pauses := h.dice("pauses of " + name)
 	for life := 0; h.process(ctx, name, fmt.Sprintf("%s/%d", name, life), rate, restarts); life++ {
-		if sleep(ctx, pauses.below(3*time.Second)) != nil {
+		if electortest.Sleep(ctx, pauses.below(3*time.Second)) != nil {
 			return
 		}
 	}
@@ -148,11 +150,11 @@ func (h *history) process(ctx context.Context, name, id string, rate float64, re
 	running.Go(func() { _ = e.Run(life) })
 	running.Go(func() { // the weather
 		dice := h.dice("weather of " + id)
-		for sleep(life, dice.below(40*time.Second)) == nil {
+		for electortest.Sleep(life, dice.below(40*time.Second)) == nil {
 			switch p := dice.float(); {
 			case p < 0.4:
 				way.set(func(c *weather) { c.down = true })
-				_ = sleep(life, dice.below(25*time.Second))
+				_ = electortest.Sleep(life, dice.below(25*time.Second))
 				way.set(func(c *weather) { c.down = false })
 			case p < 0.6:
 				client.lag(dice.below(4 * time.Second))
@@ -167,7 +169,7 @@ func (h *history) process(ctx context.Context, name, id string, rate float64, re
 	})
 	if restarts {
 		running.Go(func() {
-			if sleep(life, 10*time.Second+h.dice("death of "+id).below(3*time.Minute)) == nil {
+			if electortest.Sleep(life, 10*time.Second+h.dice("death of "+id).below(3*time.Minute)) == nil {
 				killed = true
 				way.set(func(c *weather) { c.broken = true })
 				kill()
@@ -323,11 +325,11 @@ func TestElector_NeverHasTwoHoldersInAnyRandomHistory(t *testing.T) {
 // vandalize harms the lock by hand, once everybody has seen a holder.
 func (h *history) vandalize(ctx context.Context) {
 	dice := h.dice("vandal")
-	if sleep(ctx, 2*time.Minute) != nil {
+	if electortest.Sleep(ctx, 2*time.Minute) != nil {
 		return
 	}
 	edit := h.w.server.edit
-	for sleep(ctx, dice.below(40*time.Second)) == nil {
+	for electortest.Sleep(ctx, dice.below(40*time.Second)) == nil {
 		switch p := dice.float(); {
 		case p < 0.1:
 			edit(func(o *object) { o.labels += "x" })

@@ -22,11 +22,14 @@ type Record struct {
 	RenewTime   time.Time
 	// LeaseTransitions counts the changes of holder.
 	LeaseTransitions int
-	// Instance (design 3.5) and Heir (design 3.4) are kept beside the record,
-	// in Kubernetes as the annotations k8s-await-election/instance and
-	// k8s-await-election/heir. Other tools carry them along unread, so they
-	// count only where their text names the holder and the transitions of this
-	// very record. Empty: absent; writing it empty removes it.
+	// Instance says which process of which Pod wrote the record, so that a
+	// restarted container knows its predecessor's. Heir is the candidate that
+	// acts at once when the lock is free, while the others hold back. Both are
+	// kept beside the record, in Kubernetes as the annotations
+	// k8s-await-election/instance and k8s-await-election/heir. Other tools carry
+	// them along unread, so they count only where their text names the holder and
+	// the transitions of this very record. Empty: absent; writing it empty removes
+	// it.
 	Instance string
 	Heir     string
 }

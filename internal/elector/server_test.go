@@ -2,15 +2,21 @@ package elector
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/k8s-await-election/k8s-await-election/internal/elector/electortest"
 )
 
 // travel is how long a request takes to the server, and an answer back.
-const travel = time.Millisecond
+const travel = electortest.Travel
+
+// fault is what happens to one request.
+type fault = electortest.Fault
+
+var errServer = electortest.ErrServer
 
 // server keeps one lock as an API server does: uid and revision on every write,
 // revisions that grow across deletions, no change for a write without a change.
@@ -26,6 +32,8 @@ type server struct {
 	// nameless: a watch that begins at an absent lock does not know its
 	// revision, which the contract of Lock allows.
 	nameless bool
+	// webhook may change every record that is written, as admission webhooks do.
+	webhook func(*Record)
 }
 
 type object struct {
@@ -143,6 +151,13 @@ func (s *server) restore(obs Observation) {
 	}
 }
 
+// intercept has a webhook change every record that is written from now on.
+func (s *server) intercept(webhook func(*Record)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.webhook = webhook
+}
+
 // write applies a conditional write.
 func (s *server) write(from Observation, to Record) (Observation, error) {
 	s.mu.Lock()
@@ -162,6 +177,9 @@ func (s *server) write(from Observation, to Record) (Observation, error) {
 		next = *s.object
 	}
 	next.record = stored(to)
+	if s.webhook != nil {
+		s.webhook(&next.record)
+	}
 	if s.object != nil && next == *s.object {
 		return observe(s.object, 0), nil
 	}
@@ -221,30 +239,11 @@ func (s *server) story() string {
 	return text.String()
 }
 
-// fault is what happens to one request. The zero fault: nothing.
-type fault struct {
-	// late and slow are added to the way there and back.
-	late, slow time.Duration
-	// hold keeps the answer back until it is closed.
-	hold <-chan struct{}
-	// drop: it never arrives, and nothing is answered. lose: it arrives, and
-	// nothing is answered.
-	drop, lose bool
-	// stubborn: it arrives even if the caller gives up while it is on its way.
-	stubborn bool
-	// refuse: answered with this, and nothing is done.
-	refuse error
-	// idle: answered with success and the former revision, and nothing is done.
-	idle bool
-}
-
 // refusal is an answer with a demand to wait.
 type refusal struct{ wait time.Duration }
 
 func (r refusal) Error() string             { return "too many requests" }
 func (r refusal) RetryAfter() time.Duration { return r.wait }
-
-var errServer = errors.New("internal server error")
 
 // client is one process's Lock.
 type client struct {
@@ -336,60 +335,14 @@ func (c *client) send(r request) (f fault, landed func()) {
 	}
 }
 
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-timer.C:
-		return nil
-	}
-}
-
-func silence(ctx context.Context) error {
-	<-ctx.Done()
-	return context.Cause(ctx)
-}
-
 // request takes one request there and its answer back.
 func (c *client) request(ctx context.Context, r request, apply func() (Observation, error)) (Observation, error) {
 	f, landed := c.send(r)
 	defer landed()
-	if f.drop {
-		return Observation{}, silence(ctx)
+	if f.Idle {
+		apply = func() (Observation, error) { return r.base, nil }
 	}
-	arrives := time.Now().Add(travel + f.late)
-	if err := sleep(ctx, travel+f.late); err != nil {
-		if f.stubborn {
-			time.AfterFunc(time.Until(arrives), func() { _, _ = apply() })
-		}
-		return Observation{}, err
-	}
-	var obs Observation
-	var err error
-	switch {
-	case f.refuse != nil:
-		err = f.refuse
-	case f.idle:
-		obs = r.base
-	default:
-		obs, err = apply()
-	}
-	if f.lose {
-		return Observation{}, silence(ctx)
-	}
-	if f.hold != nil {
-		select {
-		case <-f.hold:
-		case <-ctx.Done():
-			return Observation{}, context.Cause(ctx)
-		}
-	}
-	if lost := sleep(ctx, travel+f.slow); lost != nil {
-		return Observation{}, lost
-	}
-	return obs, err
+	return electortest.Carry(ctx, f, apply)
 }
 
 func (c *client) Read(ctx context.Context) (Observation, error) {
@@ -464,17 +417,17 @@ func (st *stream) isDead() bool {
 func (c *client) Watch(ctx context.Context, deliver func(Observation)) error {
 	f, landed := c.send(request{kind: "watch"})
 	defer landed()
-	if f.drop {
-		return silence(ctx)
+	if f.Drop {
+		return electortest.Silence(ctx)
 	}
-	if err := sleep(ctx, travel+f.late); err != nil {
+	if err := electortest.Sleep(ctx, travel+f.Late); err != nil {
 		return err
 	}
-	if f.refuse != nil {
-		if err := sleep(ctx, travel); err != nil {
+	if f.Refuse != nil {
+		if err := electortest.Sleep(ctx, travel); err != nil {
 			return err
 		}
-		return f.refuse
+		return f.Refuse
 	}
 	st := &stream{client: c, more: make(chan struct{}, 1), broken: make(chan error, 1)}
 	c.s.mu.Lock()

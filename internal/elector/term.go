@@ -175,7 +175,7 @@ func (t *Term) hold() {
 
 		switch {
 		case t.foreign(s):
-			t.end(fmt.Errorf("%w: %s", ErrTaken, s.obs.Record.HolderIdentity))
+			t.end(t.taken(s))
 			close(t.expired)
 			return
 		case now >= kill:
@@ -270,6 +270,21 @@ func (t *Term) mayRepeat() bool {
 // foreign reports whether the record names a holder that is not this process.
 func (t *Term) foreign(s sighting) bool {
 	return s.obs.Record.HolderIdentity != "" && s.obs.Spec != t.spec && !t.e.mine(s.obs)
+}
+
+// taken says who has the record. One of our own name that is not known for ours
+// may be ours, with the mark removed; what follows must be the same, as it may
+// also be that of another process.
+func (t *Term) taken(s sighting) error {
+	holder := s.obs.Record.HolderIdentity
+	switch {
+	case holder != t.e.Identity:
+		return fmt.Errorf("%w: %s", ErrTaken, holder)
+	case s.gate() == nil:
+		return fmt.Errorf("%w: a record of our own name, %s, without our annotation: an admission webhook must leave those of k8s-await-election alone, and no other tool may use this identity", ErrTaken, holder)
+	default:
+		return fmt.Errorf("%w: another process of our own name, %s: give each its own identity", ErrTaken, holder)
+	}
 }
 
 // again is when to try once more after a failure: as asked by the server, but

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,7 +23,7 @@ func TestTerm_RenewsEveryRetryPeriodFromTheSendingOfTheLastRenewal(t *testing.T)
 		a := w.node("a")
 		term := a.lead()
 		begun := w.now()
-		a.client.on(always(fault{slow: 500 * time.Millisecond}, "renew"))
+		a.client.on(always(fault{Slow: 500 * time.Millisecond}, "renew"))
 		w.at(time.Minute)
 		sent := times(w.server.of("a", "renew"))
 		previous := acquiredAt(t, w, a)
@@ -46,14 +47,14 @@ func TestTerm_RenewsEveryRetryPeriodFromTheSendingOfTheLastRenewal(t *testing.T)
 func TestTerm_IsOverAtTheRenewDeadlineAndExpiresAtTheKillMargin(t *testing.T) {
 	t.Parallel()
 	for name, f := range map[string]fault{
-		"requests never arrive":     {drop: true},
-		"answers are lost":          {lose: true},
-		"answered an error":         {refuse: errServer},
-		"answered slowly an error":  {late: 99 * time.Millisecond, refuse: errServer},
-		"answered without a change": {idle: true},
-		"forbidden":                 {refuse: ErrForbidden},
-		"told to wait":              {refuse: &wrapped{"put", refusal{time.Hour}}},
-		"conflicts without a cause": {refuse: ErrConflict},
+		"requests never arrive":     {Drop: true},
+		"answers are lost":          {Lose: true},
+		"answered an error":         {Refuse: errServer},
+		"answered slowly an error":  {Late: 99 * time.Millisecond, Refuse: errServer},
+		"answered without a change": {Idle: true},
+		"forbidden":                 {Refuse: ErrForbidden},
+		"told to wait":              {Refuse: &wrapped{"put", refusal{time.Hour}}},
+		"conflicts without a cause": {Refuse: ErrConflict},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -85,11 +86,11 @@ func TestTerm_T0IsTheInstantBeforeTheAnsweredWriteWasSent(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.node("a")
-		a.client.on(first(fault{slow: 1500 * time.Millisecond}, "acquire"))
+		a.client.on(first(fault{Slow: 1500 * time.Millisecond}, "acquire"))
 		term := a.campaign().elected(2 * time.Second)
 		over := w.moment(term.Over())
 		sent := acquiredAt(t, w, a)
-		a.client.on(next("renew", fault{late: 700 * time.Millisecond, slow: 700 * time.Millisecond}, fault{drop: true}, fault{drop: true}))
+		a.client.on(next("renew", fault{Late: 700 * time.Millisecond, Slow: 700 * time.Millisecond}, fault{Drop: true}, fault{Drop: true}))
 		w.at(sent + lease)
 		wantAt(t, "Over", over, w.server.of("a", "renew")[0].sent+deadline)
 		wantBetween(t, "first renewal", w.server.of("a", "renew")[0].sent, sent+retry, sent+retry+time.Microsecond)
@@ -105,7 +106,7 @@ func TestTerm_T0IsNotMovedByWhatTheHolderReads(t *testing.T) {
 		term := a.lead()
 		over := w.moment(term.Over())
 		// All renewals are applied and seen by the watch; none is answered.
-		a.client.on(always(fault{lose: true}, "renew"))
+		a.client.on(always(fault{Lose: true}, "renew"))
 		w.at(lease)
 		if !w.server.look().Record.RenewTime.After(w.server.look().Record.AcquireTime) {
 			t.Fatal("no renewal was applied")
@@ -119,7 +120,7 @@ func TestTerm_TriesTwiceAtMostOnSilence(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.node("a")
 		a.lead()
-		a.client.on(always(fault{drop: true}, "renew"))
+		a.client.on(always(fault{Drop: true}, "renew"))
 		w.at(lease)
 		t0 := acquiredAt(t, w, a)
 		renewals := w.server.of("a", "renew")
@@ -137,9 +138,9 @@ func TestTerm_TriesTwiceAtMostOnSilence(t *testing.T) {
 func TestTerm_KeepsTheLeaseForEverAtAnAPIThatAnswersIn2500ms(t *testing.T) {
 	t.Parallel()
 	for name, f := range map[string]fault{
-		"slow there":          {late: 2500 * time.Millisecond},
-		"slow back":           {slow: 2500 * time.Millisecond},
-		"slow there and back": {late: 1250 * time.Millisecond, slow: 1250 * time.Millisecond},
+		"slow there":          {Late: 2500 * time.Millisecond},
+		"slow back":           {Slow: 2500 * time.Millisecond},
+		"slow there and back": {Late: 1250 * time.Millisecond, Slow: 1250 * time.Millisecond},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -162,14 +163,14 @@ func TestTerm_KeepsTheLeaseForEverAtAnAPIThatAnswersIn2500ms(t *testing.T) {
 func TestTerm_SurvivesADeadConnection(t *testing.T) {
 	t.Parallel()
 	for name, script := range map[string]func(request) fault{
-		"the first try is silent":     next("renew", fault{drop: true}),
-		"its answer is lost":          next("renew", fault{lose: true}),
-		"the second fails":            next("renew", fault{drop: true}, fault{refuse: errServer}),
-		"the second is told to wait":  next("renew", fault{drop: true}, fault{refuse: &wrapped{"put", refusal{time.Second}}}),
-		"the second fails, and more":  next("renew", fault{drop: true}, fault{refuse: errServer}, fault{refuse: errServer}),
-		"the first fails in between":  next("renew", fault{late: 3 * time.Second, refuse: errServer}, fault{slow: 3 * time.Second}),
+		"the first try is silent":     next("renew", fault{Drop: true}),
+		"its answer is lost":          next("renew", fault{Lose: true}),
+		"the second fails":            next("renew", fault{Drop: true}, fault{Refuse: errServer}),
+		"the second is told to wait":  next("renew", fault{Drop: true}, fault{Refuse: &wrapped{"put", refusal{time.Second}}}),
+		"the second fails, and more":  next("renew", fault{Drop: true}, fault{Refuse: errServer}, fault{Refuse: errServer}),
+		"the first fails in between":  next("renew", fault{Late: 3 * time.Second, Refuse: errServer}, fault{Slow: 3 * time.Second}),
 		"a read after a conflict is":  silentRead(),
-		"applied and lost, then down": next("renew", fault{lose: true}, fault{refuse: errServer}),
+		"applied and lost, then down": next("renew", fault{Lose: true}, fault{Refuse: errServer}),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -187,7 +188,7 @@ func TestTerm_SurvivesADeadConnection(t *testing.T) {
 }
 
 func silentRead() func(request) fault {
-	renew, read := next("renew", fault{lose: true}), next("read", fault{drop: true}, fault{refuse: errServer})
+	renew, read := next("renew", fault{Lose: true}), next("read", fault{Drop: true}, fault{Refuse: errServer})
 	return func(r request) fault {
 		if r.kind == "read" {
 			return read(r)
@@ -201,7 +202,7 @@ func TestTerm_WritesAgainWhenTheConflictIsItsOwn(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.node("a")
 		term := a.lead()
-		a.client.on(first(fault{lose: true}, "renew"))
+		a.client.on(first(fault{Lose: true}, "renew"))
 		w.at(5 * time.Second)
 		t0 := acquiredAt(t, w, a)
 		renewals := w.server.of("a", "renew")
@@ -243,12 +244,13 @@ func TestTerm_IsOverAndExpiredAtOnceWhenTheRecordIsSomebodyElses(t *testing.T) {
 		deaf  bool // the watch is dead
 		later Record
 		by    time.Duration
+		says  string // the cause
 	}{
-		"seen by the watch":           {false, Record{HolderIdentity: "b", LeaseDuration: lease, LeaseTransitions: 1}, taken + 5*time.Millisecond},
-		"seen by a conflict":          {true, Record{HolderIdentity: "b", LeaseDuration: lease, LeaseTransitions: 1}, 2*retry + 10*time.Millisecond},
-		"its namesake by the watch":   {false, heldBy(process("twin"), "a", lease), taken + 5*time.Millisecond},
-		"its namesake by a conflict":  {true, heldBy(process("twin"), "a", lease), 2*retry + 10*time.Millisecond},
-		"another tool under its name": {false, Record{HolderIdentity: "a", LeaseDuration: lease}, taken + 5*time.Millisecond},
+		"seen by the watch":           {false, Record{HolderIdentity: "b", LeaseDuration: lease, LeaseTransitions: 1}, taken + 5*time.Millisecond, "somebody else: b"},
+		"seen by a conflict":          {true, Record{HolderIdentity: "b", LeaseDuration: lease, LeaseTransitions: 1}, 2*retry + 10*time.Millisecond, "somebody else: b"},
+		"its namesake by the watch":   {false, heldBy(process("twin"), "a", lease), taken + 5*time.Millisecond, "another process of our own name, a"},
+		"its namesake by a conflict":  {true, heldBy(process("twin"), "a", lease), 2*retry + 10*time.Millisecond, "another process of our own name, a"},
+		"another tool under its name": {false, Record{HolderIdentity: "a", LeaseDuration: lease}, taken + 5*time.Millisecond, "our own name, a, without our annotation"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -272,6 +274,9 @@ func TestTerm_IsOverAndExpiredAtOnceWhenTheRecordIsSomebodyElses(t *testing.T) {
 				if !errors.Is(term.Cause(), ErrTaken) || term.Valid() || a.Status().ExpiresIn != 0 {
 					t.Errorf("cause %v, valid %v, status %+v", term.Cause(), term.Valid(), a.Status())
 				}
+				if !strings.Contains(term.Cause().Error(), row.says) {
+					t.Errorf("cause %v, want one that says %q", term.Cause(), row.says)
+				}
 				sent := len(w.server.of("a", "create", "renew", "acquire", "release", "read"))
 				if err := term.Release(context.Background()); err != nil {
 					t.Error(err)
@@ -286,6 +291,30 @@ func TestTerm_IsOverAndExpiredAtOnceWhenTheRecordIsSomebodyElses(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The record without the mark may as well be another's, so the term ends; but
+// who reads the log must learn what to look for.
+func TestTerm_SaysThatAWebhookMayHaveTakenTheMarkFromItsRenewal(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, w *world) {
+		a := w.node("a")
+		term := a.lead()
+		over := w.moment(term.Over())
+		w.server.intercept(func(r *Record) { r.Instance = "" })
+		w.at(2 * retry)
+		if at, ok := over(); !ok {
+			t.Fatal("the term goes on under a record that is nobody's for sure")
+		} else {
+			wantBetween(t, "Over", at, retry, retry+10*time.Millisecond)
+		}
+		if cause := term.Cause(); !errors.Is(cause, ErrTaken) || !strings.Contains(cause.Error(), "an admission webhook must leave those of k8s-await-election alone") {
+			t.Errorf("cause %v", cause)
+		}
+		if a.log.count("admission webhook") == 0 {
+			t.Error("the log does not say so")
+		}
+	})
 }
 
 func TestTerm_PutsItsRecordRightAtOnceWhenItIsGone(t *testing.T) {
@@ -304,8 +333,8 @@ func TestTerm_PutsItsRecordRightAtOnceWhenItIsGone(t *testing.T) {
 		"duration edited":         {harm: func(s *server) { s.edit(func(o *object) { o.record.LeaseDuration = time.Hour }) }},
 		"times edited":            {harm: func(s *server) { s.edit(func(o *object) { o.record.RenewTime = time.Time{} }) }},
 		"an unknown field edited": {harm: func(s *server) { s.edit(func(o *object) { o.unknown = "x" }) }},
-		"deleted, repair fails":   {harm: func(s *server) { s.remove() }, fault: fault{refuse: errServer}, by: retry},
-		"deleted, repair is lost": {harm: func(s *server) { s.remove() }, fault: fault{lose: true}, by: retry},
+		"deleted, repair fails":   {harm: func(s *server) { s.remove() }, fault: fault{Refuse: errServer}, by: retry},
+		"deleted, repair is lost": {harm: func(s *server) { s.remove() }, fault: fault{Lose: true}, by: retry},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -361,7 +390,7 @@ func TestTerm_LateRenewalsOnlyMoveTheKill(t *testing.T) {
 		term := a.lead()
 		over, expired := w.moment(term.Over()), w.moment(term.Expired())
 		answer := make(chan struct{})
-		a.client.on(next("renew", fault{hold: answer}, fault{drop: true}))
+		a.client.on(next("renew", fault{Hold: answer}, fault{Drop: true}))
 		t0 := acquiredAt(t, w, a)
 		w.at(t0 + deadline + time.Second)
 		close(answer)
@@ -391,9 +420,9 @@ func TestTerm_SendsNothingAfterItIsOver(t *testing.T) {
 		t0 := acquiredAt(t, w, a)
 		a.client.on(func(r request) fault {
 			if r.sent > t0+8*time.Second {
-				return fault{drop: true}
+				return fault{Drop: true}
 			}
-			return fault{late: 300 * time.Millisecond, refuse: errServer}
+			return fault{Late: 300 * time.Millisecond, Refuse: errServer}
 		})
 		w.at(t0 + 2*lease)
 		if !closed(term.Expired()) {
@@ -412,11 +441,11 @@ func TestTerm_StaysOverWhenTheAnswerArrivesTogetherWithTheDeadline(t *testing.T)
 		inBubble(t, func(t *testing.T, w *world) {
 			a := w.node("a")
 			term := a.lead()
-			a.client.on(next("renew", fault{slow: time.Second}))
+			a.client.on(next("renew", fault{Slow: time.Second}))
 			renewal := acquiredAt(t, w, a) + retry
 			// The process is not run from before the answer to after the deadline.
 			w.at(renewal + 500*time.Millisecond)
-			a.boot.jumpUnnoticed(deadline - retry)
+			a.boot.JumpUnnoticed(deadline - retry)
 			if term.Valid() {
 				t.Fatal("valid past the deadline")
 			}
@@ -433,7 +462,7 @@ func TestTerm_IsNotValidPastTheDeadlineEvenIfItsGoroutineIsStuck(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.node("a")
 		term := a.lead()
-		a.boot.jumpUnnoticed(deadline)
+		a.boot.JumpUnnoticed(deadline)
 		if closed(term.Over()) {
 			t.Fatal("the goroutine is not stuck")
 		}
@@ -452,7 +481,7 @@ func TestTerm_ExpiresAtOnceWhenTheMachineWasSuspended(t *testing.T) {
 		a := w.node("a")
 		term := a.lead()
 		w.at(5 * time.Second)
-		a.boot.jump(lease)
+		a.boot.Jump(lease)
 		synctest.Wait()
 		if !closed(term.Over()) || !closed(term.Expired()) || !errors.Is(term.Cause(), ErrRenewDeadline) {
 			t.Errorf("over %v, expired %v", closed(term.Over()), closed(term.Expired()))
@@ -491,7 +520,7 @@ func TestTerm_WaitsAsLongAsTheServerAsksButTriesBeforeTheDeadline(t *testing.T) 
 				a := w.node("a")
 				term := a.lead()
 				t0 := acquiredAt(t, w, a)
-				a.client.on(first(fault{refuse: &wrapped{"put", refusal{wait}}}, "renew"))
+				a.client.on(first(fault{Refuse: &wrapped{"put", refusal{wait}}}, "renew"))
 				w.at(t0 + deadline + time.Second)
 				second := w.server.of("a", "renew")[1].sent
 				wantBetween(t, "the next try", second, t0+want, t0+want+10*time.Millisecond)
@@ -536,7 +565,7 @@ func TestRelease_OfATermThatIsOverStillReleasesItsOwnRecord(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.node("a")
 		term := a.lead()
-		a.client.on(always(fault{drop: true}, "renew"))
+		a.client.on(always(fault{Drop: true}, "renew"))
 		<-term.Expired()
 		a.client.on(nil)
 		if err := term.Release(context.Background()); err != nil {
@@ -595,12 +624,12 @@ func claimOf(r Record, heir string) string {
 func TestRelease_EndsByTheRenewDeadlineAndSaysWhy(t *testing.T) {
 	t.Parallel()
 	for name, f := range map[string]fault{
-		"requests never arrive": {drop: true},
-		"answers are lost":      {lose: true},
-		"errors":                {refuse: errServer},
-		"forbidden":             {refuse: ErrForbidden},
-		"told to wait":          {refuse: &wrapped{"put", refusal{time.Hour}}},
-		"conflicts for ever":    {refuse: ErrConflict},
+		"requests never arrive": {Drop: true},
+		"answers are lost":      {Lose: true},
+		"errors":                {Refuse: errServer},
+		"forbidden":             {Refuse: ErrForbidden},
+		"told to wait":          {Refuse: &wrapped{"put", refusal{time.Hour}}},
+		"conflicts for ever":    {Refuse: ErrConflict},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -628,11 +657,11 @@ func TestRelease_EndsByTheRenewDeadlineAndSaysWhy(t *testing.T) {
 func TestRelease_TriesAgainAfterAFailure(t *testing.T) {
 	t.Parallel()
 	for name, script := range map[string]func(request) fault{
-		"an error":                       next("release", fault{refuse: errServer}),
-		"silence":                        next("release", fault{drop: true}),
-		"a lost answer":                  next("release", fault{lose: true}),
-		"an hour to wait":                next("release", fault{refuse: &wrapped{"put", refusal{time.Hour}}}),
-		"silence, then an error":         next("release", fault{drop: true}, fault{refuse: errServer}),
+		"an error":                       next("release", fault{Refuse: errServer}),
+		"silence":                        next("release", fault{Drop: true}),
+		"a lost answer":                  next("release", fault{Lose: true}),
+		"an hour to wait":                next("release", fault{Refuse: &wrapped{"put", refusal{time.Hour}}}),
+		"silence, then an error":         next("release", fault{Drop: true}, fault{Refuse: errServer}),
 		"a conflict and an unread state": conflictUnread(),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -657,7 +686,7 @@ func TestRelease_TriesAgainAfterAFailure(t *testing.T) {
 }
 
 func conflictUnread() func(request) fault {
-	release, read := next("release", fault{refuse: ErrConflict}), next("read", fault{refuse: errServer})
+	release, read := next("release", fault{Refuse: ErrConflict}), next("read", fault{Refuse: errServer})
 	return func(r request) fault {
 		if r.kind == "read" {
 			return read(r)
@@ -671,7 +700,7 @@ func TestRelease_EndsWithItsContext(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.node("a")
 		term := a.lead()
-		a.client.on(always(fault{drop: true}))
+		a.client.on(always(fault{Drop: true}))
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		begun := w.now()
@@ -690,7 +719,7 @@ func TestRelease_HoldsThoughARenewalIsStillOnItsWay(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.node("a")
 		term := a.lead()
-		a.client.on(first(fault{late: 50 * time.Millisecond, stubborn: true}, "renew"))
+		a.client.on(first(fault{Late: 50 * time.Millisecond, Stubborn: true}, "renew"))
 		w.at(acquiredAt(t, w, a) + retry + 10*time.Millisecond)
 		if err := term.Release(context.Background()); err != nil {
 			t.Fatal(err)
@@ -706,7 +735,7 @@ func TestLapse_StopsTheRenewalsAndLetsTheLeaseRunOut(t *testing.T) {
 	t.Parallel()
 	for name, before := range map[string]func(*world, *node){
 		"between renewals":       func(w *world, _ *node) { w.at(3 * time.Second) },
-		"while one is under way": func(w *world, a *node) { a.client.on(always(fault{lose: true}, "renew")); w.at(3 * time.Second) },
+		"while one is under way": func(w *world, a *node) { a.client.on(always(fault{Lose: true}, "renew")); w.at(3 * time.Second) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -747,7 +776,7 @@ func TestAbandon_EndsTheTermWithoutAWord(t *testing.T) {
 		if term.Valid() || a.Status().Holding || a.Status().ExpiresIn != 0 {
 			t.Error("still valid")
 		}
-		if n := a.boot.live(); n != 0 {
+		if n := a.boot.Timers(); n != 0 {
 			t.Errorf("%d timers of the holder's clock are left", n)
 		}
 		if err := a.Status().Unreadable; err != nil {

@@ -11,7 +11,7 @@ func TestRun_PollsWhereWatchingIsForbiddenAndSaysSoOnce(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		w.server.put(held("b", lease))
 		a := w.node("a")
-		a.client.on(always(fault{refuse: &wrapped{"watch leases: add this rule", ErrForbidden}}, "watch"))
+		a.client.on(always(fault{Refuse: &wrapped{"watch leases: add this rule", ErrForbidden}}, "watch"))
 		c := a.campaign()
 		for w.now() < 5*time.Minute {
 			w.after(retry)
@@ -37,7 +37,7 @@ func TestRun_WatchesAgainOnceThatIsAllowed(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		w.server.put(held("b", time.Hour))
 		a := w.node("a")
-		a.client.on(always(fault{refuse: ErrForbidden}, "watch"))
+		a.client.on(always(fault{Refuse: ErrForbidden}, "watch"))
 		w.at(time.Minute)
 		a.client.on(nil)
 		w.at(3 * time.Minute)
@@ -54,7 +54,7 @@ func TestRun_ShowsThatReadingIsForbidden(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.node("a")
 		a.client.on(func(r request) fault {
-			return fault{refuse: &wrapped{r.kind + " leases: add this rule", ErrForbidden}}
+			return fault{Refuse: &wrapped{r.kind + " leases: add this rule", ErrForbidden}}
 		})
 		c := a.campaign()
 		w.at(time.Minute)
@@ -111,8 +111,8 @@ func TestRun_CountsFromTheReceiptOfWhatHappenedInAGap(t *testing.T) {
 func TestRun_StillSeesTheLockWhenEveryWatchFails(t *testing.T) {
 	t.Parallel()
 	for name, f := range map[string]fault{
-		"with an error":  {refuse: errServer},
-		"with a silence": {drop: true},
+		"with an error":  {Refuse: errServer},
+		"with a silence": {Drop: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -151,12 +151,12 @@ func TestRun_NoticesADeadWatch(t *testing.T) {
 
 func TestRun_WaitsAsLongAsTheServerAsks(t *testing.T) {
 	t.Parallel()
-	busy := fault{refuse: &wrapped{"busy", refusal{30 * time.Second}}}
+	busy := fault{Refuse: &wrapped{"busy", refusal{30 * time.Second}}}
 	for name, script := range map[string]func(request) fault{
 		"watching": always(busy, "watch"),
 		"polling": func(r request) fault {
 			if r.kind == "watch" {
-				return fault{refuse: ErrForbidden}
+				return fault{Refuse: ErrForbidden}
 			}
 			return busy
 		},

@@ -6,7 +6,8 @@
 // A lock is three files in LOCK_DIR, of one name:
 //
 //	<namespace>_<name>.json   the record, replaced as a whole by rename(2)
-//	<namespace>_<name>.lock   empty; who holds it by flock(2) holds the lock
+//	<namespace>_<name>.lock   who holds it by flock(2) holds the lock; in it is
+//	                          a number that no revision of the past exceeds
 //	<namespace>_<name>.mutex  empty; flock(2) on it makes one read or write of
 //	                          the other two a single step
 //
@@ -15,6 +16,21 @@
 // and every descendant are gone, and not before; however they ended, and
 // whatever a clock says.
 //
+// # What is synced, and why no more
+//
+// A renewal that waits for a disk may come too late, so what is synced is only
+// what is needed after a crash of the machine (power loss, panic). Nobody who
+// read the record before is left then: the kernel has freed every flock, and gates
+// and commands are dead, so nobody has to be waited for, whatever the record says
+// or if it is lost. What must survive is the promise that fencing tokens grow,
+// also on a machine whose clock begins anew. A token is a revision that a tenant
+// (who has the flock) wrote. So before a tenant writes one that is above the
+// number in the .lock file, it puts a number there that is greater by far, and
+// syncs the file and the directory; and the first revision under a new flock is
+// above that number. That is two syncs at an acquisition, and none at a renewal or
+// a release. Without a crash of the machine, a file is what was last written to
+// it, synced or not, whoever was killed.
+//
 // # Guaranteed
 //
 //   - Nobody acquires while the gate or a descendant of its command lives, also
@@ -22,9 +38,10 @@
 //     past the end of its lease. Stronger than a timer.
 //   - A record whose holder is gone in that sense is shown as released, within
 //     milliseconds; the next candidate does not wait for a lease to expire.
-//   - A record is whole: killed writers and full disks leave the former one.
-//   - Revisions grow: over holders, over a reboot, and, as they begin from the
-//     wall clock, also after somebody has deleted the files.
+//   - A record is whole: killed writers and full disks leave the former one. A
+//     crash of the machine may leave an older one, or none that can be read.
+//   - Revisions grow: over holders, over a crash or a reboot, and, as they begin
+//     from the wall clock, also after somebody has deleted the files.
 //
 // # Not guaranteed
 //

@@ -15,6 +15,9 @@ var errBusy = errors.New("locked by another process")
 type flocked struct {
 	fd    int
 	inode uint64
+	// ceiling is the greatest revision that this process has reserved in the
+	// file; 0: none.
+	ceiling uint64
 }
 
 // take opens path, which is made if it is missing, and takes a flock on it, or

@@ -166,11 +166,16 @@ func (l *Lock) Write(ctx context.Context, from elector.Observation, to elector.R
 		if to.HolderIdentity != "" {
 			after.LockInode = l.tenancy.inode
 		}
+		after.Revision, err = l.revise(acquired)
+	} else {
+		after.Revision = l.revision + 1
 	}
-	after.Revision = max(l.revision+1, uint64(max(time.Now().UnixNano(), 0)))
-	raw, err := after.encode()
+	var raw []byte
 	if err == nil {
-		err = l.store(raw, acquired)
+		raw, err = after.encode()
+	}
+	if err == nil {
+		err = l.store(raw)
 	}
 	// A holder whose record was deleted makes it anew empty first, and goes on
 	// holding: its descendants have the flock too, so it could not take it again.

@@ -33,6 +33,7 @@ const (
 	asReadOnly   = "filelock-read-only" // DIR: writes on a read-only file system, which it mounts there
 	asForeigner  = "filelock-foreigner" // DIR: is a user who may not write there
 	asRefusedDir = "filelock-refused"   // DIR: the same, from the beginning
+	asUnsynced   = "filelock-unsynced"  // DIR WHAT: writes where syncing that fails
 	unprivileged = 65534
 )
 
@@ -47,6 +48,7 @@ func TestMain(m *testing.M) {
 		asReadOnly:   readOnly,
 		asForeigner:  foreigner,
 		asRefusedDir: refusedDir,
+		asUnsynced:   unsynced,
 	}
 	if len(os.Args) == 4 {
 		if role, ok := roles[os.Args[1]]; ok {
@@ -170,7 +172,13 @@ func (p *process) kill() {
 // run runs a role to its end.
 func run(t *testing.T, attributes *syscall.SysProcAttr, role, dir string) {
 	t.Helper()
-	command := exec.Command(os.Args[0], role, dir, "a")
+	runFor(t, attributes, role, dir, "a")
+}
+
+// runFor runs a role that is told one more thing than the directory.
+func runFor(t *testing.T, attributes *syscall.SysProcAttr, role, dir, what string) {
+	t.Helper()
+	command := exec.Command(os.Args[0], role, dir, what)
 	command.SysProcAttr = attributes
 	out, err := command.CombinedOutput()
 	var exited *exec.ExitError

@@ -223,10 +223,10 @@ func (g *Gate) wait(ctx context.Context, leave <-chan struct{}, term *elector.Te
 			stop(syscall.SIGTERM)
 		case <-over:
 			over = nil
-			if why == endedByItself {
+			if why == endedByItself { // else it is ending: a second signal often means «at once»
 				why = leaseLost
+				stop(syscall.SIGTERM)
 			}
-			stop(syscall.SIGTERM)
 			go func() { // whatever hangs here must not delay the kill
 				traffic.close()
 				g.empty(ctx)

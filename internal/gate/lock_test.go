@@ -2,18 +2,21 @@ package gate
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
 
 	"github.com/k8s-await-election/k8s-await-election/internal/elector"
+	"github.com/k8s-await-election/k8s-await-election/internal/elector/electortest"
 )
 
 // travel is how long a request takes to the lock, and an answer back.
-const travel = time.Millisecond
+const travel = electortest.Travel
 
-var errServer = errors.New("internal server error")
+// fault is what happens to one request.
+type fault = electortest.Fault
+
+var errServer = electortest.ErrServer
 
 // store is a lock in memory, with a revision for each change.
 type store struct {
@@ -87,22 +90,6 @@ func (s *store) lastAcquired() uint64 {
 	return s.acquired[len(s.acquired)-1]
 }
 
-// fault is what happens to one request. The zero fault: nothing.
-type fault struct {
-	// late and slow are added to the way there and back.
-	late, slow time.Duration
-	// drop: it never arrives, and nothing is answered. lose: it arrives, and
-	// nothing is answered.
-	drop, lose bool
-	// stubborn: it arrives even if the caller gives up while it is on its way.
-	stubborn bool
-	// refuse: answered with this, and nothing is done.
-	refuse error
-	// answering is called when the answer has come back, just before the
-	// caller has it.
-	answering func()
-}
-
 // link is one pod's Lock: its way to the store.
 type link struct {
 	store *store
@@ -171,22 +158,6 @@ func (l *link) t0() time.Duration {
 	return l.sent
 }
 
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-timer.C:
-		return nil
-	}
-}
-
-func silence(ctx context.Context) error {
-	<-ctx.Done()
-	return context.Cause(ctx)
-}
-
 // request takes one request there and its answer back.
 func (l *link) request(ctx context.Context, kind string, apply func() (elector.Observation, error)) (elector.Observation, error) {
 	l.mu.Lock()
@@ -194,35 +165,15 @@ func (l *link) request(ctx context.Context, kind string, apply func() (elector.O
 	if l.script != nil {
 		f = l.script(kind)
 	}
-	if l.healed != nil && !f.stubborn {
-		f.drop = true
+	if l.healed != nil && !f.Stubborn {
+		f.Drop = true
 	}
 	l.mu.Unlock()
-	if f.drop {
-		return elector.Observation{}, silence(ctx)
+	f.Lost = func() bool {
+		_, cut := l.cutOff()
+		return cut
 	}
-	arrives := time.Now().Add(travel + f.late)
-	if err := sleep(ctx, travel+f.late); err != nil {
-		if f.stubborn {
-			time.AfterFunc(time.Until(arrives), func() { _, _ = apply() })
-		}
-		return elector.Observation{}, err
-	}
-	var obs elector.Observation
-	err := f.refuse
-	if err == nil {
-		obs, err = apply()
-	}
-	if _, cut := l.cutOff(); cut || f.lose {
-		return elector.Observation{}, silence(ctx)
-	}
-	if err := sleep(ctx, travel+f.slow); err != nil {
-		return elector.Observation{}, err
-	}
-	if f.answering != nil {
-		f.answering()
-	}
-	return obs, err
+	return electortest.Carry(ctx, f, apply)
 }
 
 func (l *link) Read(ctx context.Context) (elector.Observation, error) {
@@ -293,7 +244,7 @@ func (l *link) Watch(ctx context.Context, deliver func(elector.Observation)) err
 		st.queue = nil
 		s.mu.Unlock()
 		for _, obs := range news {
-			if err := sleep(ctx, travel); err != nil {
+			if err := electortest.Sleep(ctx, travel); err != nil {
 				return err
 			}
 			// What is under way in a cut arrives after it.

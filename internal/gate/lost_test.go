@@ -217,7 +217,7 @@ func TestGate_KillsAtOnceWhenItWakesUpPastTheKill(t *testing.T) {
 	inBubble(t, func(w *world) {
 		a := w.leader("a", func(p *pod) { p.command.deaf = true })
 		w.at(5 * time.Second)
-		a.boot.jump(lease)
+		a.boot.Jump(lease)
 		w.after(blink)
 		w.wantAt("a", "sweeping", 5*time.Second)
 		a.wantEnd(killed, ErrLost, elector.ErrRenewDeadline)
@@ -233,7 +233,7 @@ func TestGate_TakesAnExpiryThatItSeesFirstForALoss(t *testing.T) {
 		cause   error
 	}{
 		"somebody else's record": {func(w *world, _ *pod) { w.store.seize("stranger") }, elector.ErrTaken},
-		"a suspend":              {func(_ *world, a *pod) { a.boot.jump(lease) }, elector.ErrRenewDeadline},
+		"a suspend":              {func(_ *world, a *pod) { a.boot.Jump(lease) }, elector.ErrRenewDeadline},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -294,4 +294,22 @@ func TestGate_DoesNotStandByAgainWhenStoppedDuringALoss(t *testing.T) {
 			})
 		})
 	}
+}
+
+// To many servers a second TERM means «at once», without saving what they have.
+func TestGate_DoesNotAskTwiceWhenTheLeaseIsLostDuringAStop(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(w *world) {
+		a := w.leader("a", func(p *pod) { p.command.deaf = true })
+		t0 := a.cutOff()
+		w.at(t0 + deadline - time.Second)
+		a.signals <- syscall.SIGTERM
+		w.at(t0 + 3*lease)
+		if n := len(w.story.times("a", "signalled 15")); n != 1 {
+			t.Errorf("asked to stop %d times\n%s", n, w.story)
+		}
+		if at := w.when("a", "exited 137"); at > t0+lease-elector.KillMargin(lease) {
+			t.Errorf("killed at %v\n%s", at, w.story)
+		}
+	})
 }

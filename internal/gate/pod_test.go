@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/k8s-await-election/k8s-await-election/internal/elector"
+	"github.com/k8s-await-election/k8s-await-election/internal/elector/electortest"
 )
 
 // The durations that the tests elect with.
@@ -388,7 +389,7 @@ func (q *process) Sweep(ctx context.Context) error {
 		tell(q.p.name, "not swept")
 		return fmt.Errorf("%w: %w", errUndead, context.Cause(ctx))
 	}
-	if err := sleep(ctx, q.command.sweeping); err != nil {
+	if err := electortest.Sleep(ctx, q.command.sweeping); err != nil {
 		tell(q.p.name, "not swept")
 		return err
 	}

@@ -46,21 +46,21 @@ func (d *dice) below(most time.Duration) time.Duration {
 
 // fault is what happens to one request of a pod whose way is as rough as that.
 func (d *dice) fault(rough float64) fault {
-	f := fault{late: d.below(20 * time.Millisecond), slow: d.below(20 * time.Millisecond)}
+	f := fault{Late: d.below(20 * time.Millisecond), Slow: d.below(20 * time.Millisecond)}
 	if d.float() > rough {
 		return f
 	}
 	switch p := d.float(); {
 	case p < 0.2:
-		f.slow = d.below(12 * time.Second)
+		f.Slow = d.below(12 * time.Second)
 	case p < 0.5:
-		f.late, f.stubborn = d.below(12*time.Second), d.float() < 0.5
+		f.Late, f.Stubborn = d.below(12*time.Second), d.float() < 0.5
 	case p < 0.65:
-		f.drop = true
+		f.Drop = true
 	case p < 0.85:
-		f.lose = true
+		f.Lose = true
 	default:
-		f.refuse = errServer
+		f.Refuse = errServer
 	}
 	return f
 }
@@ -90,7 +90,7 @@ func (h *history) container(name string) *pod {
 		rate := 0.995 + 0.01*d.float()
 		p.boot = newClock(rate)
 		if d.float() < 0.3 { // a CPU limit
-			p.boot.late = func() time.Duration { return d.below(300 * time.Millisecond) }
+			p.boot.Late = func() time.Duration { return d.below(300 * time.Millisecond) }
 		}
 		p.election.HolderClock, p.election.CandidateClock = p.boot, newClock(rate)
 		p.config.StandByWhenLost = d.float() < 0.5
@@ -139,9 +139,9 @@ func (h *history) act(p *pod) *pod {
 		case <-time.After(time.Millisecond):
 		}
 	case r < 0.67: // a suspend, seen late
-		p.boot.jumpUnnoticed(h.dice.below(lease))
+		p.boot.JumpUnnoticed(h.dice.below(lease))
 		h.after(h.dice.below(100 * time.Millisecond))
-		p.boot.jump(0)
+		p.boot.Jump(0)
 	}
 	return p
 }

@@ -36,7 +36,7 @@ func TestGate_StartsNothingWhenTheTermIsOverBeforeTheStart(t *testing.T) {
 		a := w.pod("a", func(p *pod) {
 			p.hear(func(message string) {
 				if message == "elected" {
-					p.boot.jumpUnnoticed(deadline)
+					p.boot.JumpUnnoticed(deadline)
 				}
 			})
 		})
@@ -55,7 +55,7 @@ func TestGate_CampaignsAgainWhenTheTermIsOverBeforeTheStartAndItIsToldSo(t *test
 			p.hear(func(message string) {
 				if message == "elected" && late {
 					late = false
-					p.boot.jumpUnnoticed(deadline)
+					p.boot.JumpUnnoticed(deadline)
 				}
 			})
 		})
@@ -71,7 +71,7 @@ func TestGate_StartsOnlyByAnAnswerInTime(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(w *world) {
 		a := w.pod("a", func(p *pod) {
-			p.link.on(once("acquired", fault{slow: time.Second, answering: func() { p.boot.jumpUnnoticed(deadline) }}))
+			p.link.on(once("acquired", fault{Slow: time.Second, Answering: func() { p.boot.JumpUnnoticed(deadline) }}))
 		})
 		w.at(time.Second)
 		w.wantStory("a", "acquired")

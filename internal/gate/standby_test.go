@@ -77,11 +77,11 @@ func TestGate_IgnoresSignalsThatEndNoProcessWhileStandingBy(t *testing.T) {
 func TestGate_SettlesAnAcquireUnderWayAndReleasesWhenStopped(t *testing.T) {
 	t.Parallel()
 	for name, f := range map[string]fault{
-		"answered late":         {slow: 3 * time.Second},
-		"arrives late":          {late: 3 * time.Second},
-		"not answered":          {lose: true},
-		"answered with failure": {late: 3 * time.Second, refuse: errServer},
-		"never arrives":         {drop: true},
+		"answered late":         {Slow: 3 * time.Second},
+		"arrives late":          {Late: 3 * time.Second},
+		"not answered":          {Lose: true},
+		"answered with failure": {Late: 3 * time.Second, Refuse: errServer},
+		"never arrives":         {Drop: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -106,7 +106,7 @@ func TestGate_SettlesAnAcquireUnderWayAndReleasesWhenStopped(t *testing.T) {
 func TestGate_IgnoresFurtherSignalsWhileItSettlesAnAcquire(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(w *world) {
-		a := w.pod("a", func(p *pod) { p.link.on(once("acquired", fault{slow: 1900 * time.Millisecond})) })
+		a := w.pod("a", func(p *pod) { p.link.on(once("acquired", fault{Slow: 1900 * time.Millisecond})) })
 		w.at(time.Second)
 		a.signals <- syscall.SIGTERM
 		w.after(blink)
@@ -121,7 +121,7 @@ func TestGate_ReleasesWithoutAStartWhenStoppedAtTheMomentOfTheAnswer(t *testing.
 	t.Parallel()
 	repeat(t, func(w *world) {
 		a := w.pod("a", func(p *pod) {
-			p.link.on(once("acquired", fault{slow: time.Second, answering: func() { p.signals <- syscall.SIGTERM }}))
+			p.link.on(once("acquired", fault{Slow: time.Second, Answering: func() { p.signals <- syscall.SIGTERM }}))
 		})
 		w.at(2 * time.Second)
 		w.wantStory("a", "acquired", "released")
@@ -135,7 +135,7 @@ func TestGate_ReleasesWithoutAStartWhenElectedWhileLeaving(t *testing.T) {
 	inBubble(t, func(w *world) {
 		elected := false
 		a := w.pod("a", func(p *pod) {
-			p.link.on(once("acquired", fault{slow: time.Second}))
+			p.link.on(once("acquired", fault{Slow: time.Second}))
 			p.hear(func(message string) {
 				switch message {
 				case "leaving":

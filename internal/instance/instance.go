@@ -1,6 +1,6 @@
 // Package instance finds out which run of this program this process is, so that
-// a container restarted in its Pod is told from another Pod of the same name
-// (design 3.5). app calls it once, at start.
+// a container restarted in its Pod is told from another Pod of the same name,
+// and may lead again at once. app calls it once, at start.
 //
 // It guarantees that no two processes of one network namespace hold the same
 // claim at one time. It refuses to say that a predecessor is dead: the elector

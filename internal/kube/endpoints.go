@@ -16,7 +16,7 @@ type legacy struct {
 	client     *Client
 	options    PublisherOptions
 	skipMirror bool
-	owner      func(context.Context) *ownerReference
+	owner      func(context.Context) (*ownerReference, error)
 }
 
 type subset struct {
@@ -34,7 +34,9 @@ type subsetAddress struct {
 
 func (l *legacy) String() string { return endpoints.object(l.options.Namespace, l.options.Service) }
 
-func (l *legacy) kind() (resource, string) { return endpoints, l.options.Service }
+func (l *legacy) kind() (resource, string, string) {
+	return endpoints, l.options.Namespace, l.options.Service
+}
 
 // subsets is what the object says while this Pod is the destination.
 func (l *legacy) subsets() []subset {
@@ -77,7 +79,11 @@ func (l *legacy) put(ctx context.Context, before object, subsets []subset) error
 	put(labels, skipMirrorLabel, "true", l.skipMirror)
 	meta["labels"] = labels
 	if before == nil {
-		if owner := l.owner(ctx); owner != nil {
+		owner, err := l.owner(ctx)
+		if err != nil {
+			return err
+		}
+		if owner != nil {
 			meta["ownerReferences"] = []ownerReference{*owner}
 		}
 	}

@@ -68,12 +68,12 @@ type slice struct {
 	name        string
 	addressType string
 	address     netip.Addr
-	owner       func(context.Context) *ownerReference
+	owner       func(context.Context) (*ownerReference, error)
 	// plain: no right to apply, but one to create and update.
 	plain atomic.Bool
 }
 
-func newSlice(c *Client, options PublisherOptions, address netip.Addr, owner func(context.Context) *ownerReference) *slice {
+func newSlice(c *Client, options PublisherOptions, address netip.Addr, owner func(context.Context) (*ownerReference, error)) *slice {
 	s := &slice{client: c, options: options, name: options.Service + "-ipv4", addressType: "IPv4", address: address, owner: owner}
 	if address.Is6() {
 		s.name, s.addressType = options.Service+"-ipv6", "IPv6"
@@ -83,7 +83,9 @@ func newSlice(c *Client, options PublisherOptions, address netip.Addr, owner fun
 
 func (s *slice) String() string { return endpointSlices.object(s.options.Namespace, s.name) }
 
-func (s *slice) kind() (resource, string) { return endpointSlices, s.name }
+func (s *slice) kind() (resource, string, string) {
+	return endpointSlices, s.options.Namespace, s.name
+}
 
 // body is the slice with this Pod as its one endpoint.
 func (s *slice) body() sliceBody {
@@ -108,7 +110,11 @@ func (s *slice) body() sliceBody {
 // whatever is there.
 func (s *slice) publish(ctx context.Context) error {
 	body := s.body()
-	if owner := s.owner(ctx); owner != nil {
+	owner, err := s.owner(ctx)
+	if err != nil {
+		return err
+	}
+	if owner != nil {
 		body.Metadata.OwnerReferences = []ownerReference{*owner}
 	}
 	if !s.plain.Load() {

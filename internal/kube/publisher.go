@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -47,18 +48,20 @@ func (p Pod) reference() *targetReference {
 
 // PublisherOptions say which traffic leads where.
 type PublisherOptions struct {
-	// Namespace and Service name the Service. Required; the Service must have no
-	// selector.
+	// Namespace and Service name the Service, which must have no selector. Without
+	// a Service there is the Label alone.
 	Namespace, Service string
 	// Ports are reached by clients; none is permitted, for headless Services.
 	Ports []Port
-	// Addresses of the Pod, at most one of each family. At least one.
+	// Addresses of the Pod, at most one of each family. At least one for a Service.
 	Addresses []netip.Addr
 	// NodeName and Pod are noted beside the address where known.
 	NodeName string
 	Pod      Pod
 	// Mode is PublishAuto where it is empty.
-	Mode   PublishMode
+	Mode PublishMode
+	// Label is set on the Pod, which then needs a name and a namespace.
+	Label  PodLabel
 	Logger *slog.Logger
 }
 
@@ -70,10 +73,11 @@ type Publisher struct {
 	options PublisherOptions
 	log     *slog.Logger
 	owner   serviceOwner
+	label   *labelled // nil: none
 	rivals  sync.Once
 
 	mu      sync.Mutex
-	current []destination // what the last Publish wrote
+	current []destination // what the last Publish wrote for the Service
 }
 
 var _ gate.Publisher = (*Publisher)(nil)
@@ -82,7 +86,8 @@ var _ gate.Publisher = (*Publisher)(nil)
 type destination interface {
 	// String names the object, as in «endpointslice prod/db-ipv4».
 	String() string
-	kind() (resource, string)
+	// kind is what the object is, its namespace and its name.
+	kind() (resource, string, string)
 	// publish makes this Pod the destination, whoever is it now.
 	publish(context.Context) error
 	// holds tells whether the object says what publish writes.
@@ -100,24 +105,60 @@ func NewPublisher(c *Client, options PublisherOptions) (*Publisher, error) {
 	default:
 		return nil, errors.New("publish the service: the mode must be endpointslice, endpoints, both or auto")
 	}
-	if len(options.Addresses) == 0 {
+	if options.Service == "" && options.Label == (PodLabel{}) {
+		return nil, errors.New("publish: neither a service nor a label of the Pod is given")
+	}
+	if options.Service != "" && len(options.Addresses) == 0 {
 		return nil, errors.New("publish the service: the Pod's IP address is not known: set POD_IP from the field status.podIP or status.podIPs")
 	}
 	if options.Pod.Namespace == "" {
 		options.Pod.Namespace = options.Namespace
 	}
-	return &Publisher{
+	p := &Publisher{
 		client: c, options: options,
-		log:   options.Logger.With("service", options.Namespace+"/"+options.Service),
+		log:   options.Logger,
 		owner: serviceOwner{client: c, namespace: options.Namespace, name: options.Service},
-	}, nil
+	}
+	if options.Service != "" {
+		p.log = p.log.With("service", options.Namespace+"/"+options.Service)
+	}
+	if options.Label != (PodLabel{}) {
+		if options.Pod.Name == "" || options.Pod.Namespace == "" {
+			return nil, errors.New("label the Pod: its name and namespace are not known: set POD_NAME and POD_NAMESPACE from the fields metadata.name and metadata.namespace")
+		}
+		p.label = &labelled{client: c, pod: options.Pod, label: options.Label, log: p.log}
+	}
+	return p, nil
+}
+
+// Begin takes this Pod's label back to standing by, where a former container has
+// left it at leading. It tries until it succeeds, is refused, or ctx ends. To be
+// called once, beside the rest.
+func (p *Publisher) Begin(ctx context.Context) {
+	if p.label == nil {
+		return
+	}
+	p.retry(ctx, "labelling the Pod as standing by", func(ctx context.Context) error {
+		err := p.label.begin(ctx)
+		if isForbidden(err) {
+			p.log.Warn("the Pod will not be labelled", "err", err)
+			return nil
+		}
+		return err
+	})
 }
 
 // Publish implements gate.Publisher.
 func (p *Publisher) Publish(ctx context.Context) {
 	var all sync.WaitGroup
 	defer all.Wait()
-	all.Go(func() { p.owner.find(ctx) }) // while the rest is being found out
+	if p.label != nil {
+		all.Go(func() { p.keep(ctx, p.label, false) })
+	}
+	if p.options.Service == "" {
+		return
+	}
+	all.Go(func() { _, _ = p.owner.find(ctx) }) // while the rest is being found out
 	var chosen []destination
 	written := 0 // of the first ones
 	switch p.options.Mode {
@@ -141,8 +182,11 @@ func (p *Publisher) Publish(ctx context.Context) {
 // Empty implements gate.Publisher. What Publish never wrote it does not touch.
 func (p *Publisher) Empty(ctx context.Context) error {
 	p.mu.Lock()
-	current := p.current
+	current := slices.Clone(p.current)
 	p.mu.Unlock()
+	if p.label != nil && p.label.published() {
+		current = append(current, p.label)
+	}
 	errs := make([]error, len(current))
 	var all sync.WaitGroup
 	for i, d := range current {
@@ -215,7 +259,9 @@ func (p *Publisher) keep(ctx context.Context, d destination, written bool) {
 	p.log.Info("traffic leads here", "destination", d.String(), "addresses", p.options.Addresses)
 	var all sync.WaitGroup
 	defer all.Wait()
-	all.Go(func() { p.rivals.Do(func() { p.warnOfRivals(ctx) }) })
+	if res, _, _ := d.kind(); res != pods {
+		all.Go(func() { p.rivals.Do(func() { p.warnOfRivals(ctx) }) })
+	}
 	var differs atomic.Bool
 	changed := make(chan struct{}, 1)
 	all.Go(func() { p.watch(ctx, d, &differs, changed) })
@@ -247,10 +293,10 @@ func (p *Publisher) keep(ctx context.Context, d destination, written bool) {
 
 // watch tells of states that are not what was published.
 func (p *Publisher) watch(ctx context.Context, d destination, differs *atomic.Bool, changed chan<- struct{}) {
-	res, name := d.kind()
+	res, namespace, name := d.kind()
 	pause := backoff{}
 	for {
-		err := p.client.watch(ctx, res, p.options.Namespace, name, func(s state) error {
+		err := p.client.watch(ctx, res, namespace, name, func(s state) error {
 			pause = backoff{}
 			differs.Store(!s.exists || !d.holds(s.object))
 			if differs.Load() {
@@ -302,7 +348,7 @@ func (p *Publisher) warnOfRivals(ctx context.Context) {
 	own := map[string]bool{}
 	mirrors := false
 	for _, d := range p.current {
-		res, name := d.kind()
+		res, _, name := d.kind()
 		own[name] = own[name] || res == endpointSlices
 		mirrors = mirrors || res == endpoints
 	}
@@ -338,28 +384,34 @@ type serviceOwner struct {
 	client          *Client
 	namespace, name string
 
-	mu    sync.Mutex
-	at    time.Time
-	found *ownerReference
+	mu     sync.Mutex
+	at     time.Time
+	found  *ownerReference
+	absent error
 }
 
-// find is nil where the Service cannot be read. It asks again where the last
-// answer is older than a second: a Service made anew is another owner, and what
-// belongs to one that is gone is deleted.
-func (o *serviceOwner) find(ctx context.Context) *ownerReference {
+// find is nil where the Service cannot be read, and an error where it does not
+// exist: what is created then would lead nobody anywhere, and would be left over
+// after an uninstallation, when the leader is still in its grace period. It asks
+// again where the last answer is older than a second: a Service made anew is
+// another owner, and what belongs to one that is gone is deleted.
+func (o *serviceOwner) find(ctx context.Context) (*ownerReference, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if !o.at.IsZero() && time.Since(o.at) < time.Second {
-		return o.found
+		return o.found, o.absent
 	}
 	text, err := o.client.do(ctx, request{
 		client: o.client.others, method: http.MethodGet, verb: "get",
 		resource: services, namespace: o.namespace, name: o.name, byName: true,
 	})
-	o.found = nil
-	if err != nil {
+	o.found, o.absent = nil, nil
+	switch {
+	case isAbsent(err):
+		o.absent = err
+	case err != nil:
 		o.client.log.Debug("what is created for the service will have no owner", "err", err)
-	} else {
+	default:
 		var service struct {
 			Metadata struct {
 				UID string `json:"uid"`
@@ -370,5 +422,5 @@ func (o *serviceOwner) find(ctx context.Context) *ownerReference {
 		}
 	}
 	o.at = time.Now()
-	return o.found
+	return o.found, o.absent
 }

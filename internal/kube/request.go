@@ -21,6 +21,7 @@ const maxAnswer = 4 << 20
 const (
 	contentJSON  = "application/json"
 	contentApply = "application/apply-patch+yaml" // JSON is YAML
+	contentMerge = "application/merge-patch+json"
 )
 
 // request is one request about one object.

@@ -3,6 +3,7 @@ package kube
 import (
 	"fmt"
 	"net/url"
+	"regexp"
 	"strings"
 )
 
@@ -17,6 +18,7 @@ var (
 	configMaps     = resource{"", "v1", "configmaps", "ConfigMap"}
 	endpoints      = resource{"", "v1", "endpoints", "Endpoints"}
 	endpointSlices = resource{"discovery.k8s.io", "v1", "endpointslices", "EndpointSlice"}
+	pods           = resource{"", "v1", "pods", "Pod"}
 	services       = resource{"", "v1", "services", "Service"}
 	events         = resource{"", "v1", "events", "Event"}
 )
@@ -48,19 +50,29 @@ func (r resource) object(namespace, name string) string {
 }
 
 // rule is the line to add under `rules:` of a Role. Without a name it is for all
-// names.
+// names. It has no double quotes and no backslashes, which a log line would
+// escape: who copies it from there has YAML.
 func (r resource) rule(name string, verbs ...string) string {
 	names := ""
 	if name != "" {
-		names = fmt.Sprintf("resourceNames: [%q], ", name)
+		names = fmt.Sprintf("resourceNames: [%s], ", scalar(name))
 	}
-	return fmt.Sprintf("- {apiGroups: [%q], resources: [%q], %sverbs: [%s]}", r.group, r.plural, names, quoteAll(verbs))
+	return fmt.Sprintf("- {apiGroups: [%s], resources: [%s], %sverbs: [%s]}", scalar(r.group), r.plural, names, strings.Join(verbs, ", "))
 }
 
-func quoteAll(words []string) string {
-	quoted := make([]string, len(words))
-	for i, word := range words {
-		quoted[i] = fmt.Sprintf("%q", word)
+// certainlyText begins with a letter and has none of the characters that mean
+// something to YAML.
+var certainlyText = regexp.MustCompile(`^[a-z][a-z0-9.-]*$`)
+
+// scalar is a name as YAML reads it as a string: as it is, or in single quotes
+// where it could be taken for a number, a date, a truth value or nothing at all.
+func scalar(name string) string {
+	switch name {
+	case "y", "n", "yes", "no", "on", "off", "true", "false", "null":
+	default:
+		if certainlyText.MatchString(name) {
+			return name
+		}
 	}
-	return strings.Join(quoted, ", ")
+	return "'" + strings.ReplaceAll(name, "'", "''") + "'"
 }

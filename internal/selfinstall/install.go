@@ -108,6 +108,8 @@ func install(path string) (err error) {
 // remedy is what the user can do about err, "" where that is not known.
 func remedy(err error, dir string) string {
 	switch {
+	case errors.Is(err, fs.ErrNotExist) && isDir(dir): // proc(5), for one, says so
+		return fmt.Sprintf("; no file can be made in %s: name a directory of a volume, for instance an emptyDir", dir)
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
 		return fmt.Sprintf("; there is no directory %s: mount a volume there, for instance an emptyDir", dir)
 	case errors.Is(err, syscall.EROFS):
@@ -118,6 +120,11 @@ func remedy(err error, dir string) string {
 		return fmt.Sprintf("; uid %d may not write to %s: mount an emptyDir there, or set fsGroup or runAsUser to suit the volume", os.Geteuid(), dir)
 	}
 	return ""
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }
 
 // size is how much room the binary takes, for people.

@@ -267,6 +267,7 @@ func TestInstall_SaysWhatIsWrongWithTheTarget(t *testing.T) {
 		{filepath.Join(file, "gate"), "mount a volume there"},
 		{filepath.Join(dir, "taken"), "remove it, or name another target"},
 		{pipe, "name another target"},
+		{"/proc/gate", "no file can be made in /proc"}, // though there is a directory
 	} {
 		path, err := Install(row.target)
 		if err == nil || path != "" || !strings.Contains(err.Error(), strings.TrimSuffix(row.target, "/")) || !strings.Contains(err.Error(), row.remedy) {

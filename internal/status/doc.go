@@ -11,6 +11,6 @@
 // It refuses to say anything about the command itself (Probes does), and to be
 // private: it has no secrets and asks for none.
 //
-// Called by app, which makes the Snapshot from the elector. Paths and answers:
-// design section 6.
+// Called by app, which makes the Snapshot from the elector. The paths and what
+// they answer are in the README, under «HTTP».
 package status

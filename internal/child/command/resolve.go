@@ -1,6 +1,9 @@
 //go:build linux
 
-package child
+// Package command finds the program that a command line means and becomes it, as
+// a shell does. Package child starts commands by it in a process of their own,
+// package app in its own place.
+package command
 
 import (
 	"errors"
@@ -110,7 +113,7 @@ func explainExec(file string, err error) error {
 	}
 	switch errno {
 	case syscall.EAGAIN, syscall.ENOMEM, syscall.EMFILE, syscall.ENFILE:
-		return fmt.Errorf("start %s: %w", file, explainFork(errno))
+		return fmt.Errorf("start %s: %w", file, NoProcess(errno))
 	case syscall.ENOENT, syscall.ENOTDIR:
 		if _, err := os.Stat(file); err != nil {
 			return fmt.Errorf("%w: %s: %w", ErrNotFound, file, errno)
@@ -128,8 +131,8 @@ func explainExec(file string, err error) error {
 	}
 }
 
-// explainFork tells what a failed fork means and what helps.
-func explainFork(err error) error {
+// NoProcess tells what a failed fork means and what helps.
+func NoProcess(err error) error {
 	if errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.ENOMEM) || errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
 		return fmt.Errorf("start a process: %w; a limit is reached: pids, memory or open files", err)
 	}
@@ -138,7 +141,7 @@ func explainFork(err error) error {
 
 // Exec replaces this process by the command (execve(2)), which keeps its pid,
 // descriptors and environment. It returns only to report why it could not:
-// ErrNotFound, ErrNotExecutable. To be called before New.
+// ErrNotFound, ErrNotExecutable.
 func Exec(argv, env []string) error {
 	if len(argv) == 0 {
 		return errors.New("execute command: its command line is empty")
@@ -148,4 +151,15 @@ func Exec(argv, env []string) error {
 		return err
 	}
 	return explainExec(path, syscall.Exec(path, argv, env))
+}
+
+// lookup returns the value of a variable in env, the first one as getenv(3)
+// does.
+func lookup(env []string, key string) (string, bool) {
+	for _, entry := range env {
+		if name, value, found := strings.Cut(entry, "="); found && name == key {
+			return value, true
+		}
+	}
+	return "", false
 }

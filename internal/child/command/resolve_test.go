@@ -1,13 +1,11 @@
 //go:build linux
 
-package child
+package command
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -106,90 +104,6 @@ func TestResolve_TakesACommandFromTheCurrentDirectoryIfPATHSaysSo(t *testing.T) 
 	}
 }
 
-// unstartable are commands that cannot be started, below the directory.
-var unstartable = map[string]struct {
-	status int
-	says   string
-}{
-	"absent":       {127, "command not found"},
-	"unexecutable": {126, "chmod +x"},
-	"second":       {126, "is a directory"},
-	"plain":        {126, "#!/bin/sh"},
-	"foreign":      {126, "neither a program for this machine"},
-	"lost":         {126, "interpreter"},
-}
-
-func init() {
-	scenarios["start in vain"] = func(args []string) error {
-		s, pipe, err := newGate()
-		if err != nil {
-			return err
-		}
-		for name, trial := range unstartable {
-			p, err := start(s, []string{filepath.Join(args[0], name)})
-			if err != nil {
-				return fmt.Errorf("start %s: %w", name, err)
-			}
-			if err := errors.Join(want(p, trial.status), p.Sweep(background)); err != nil {
-				return fmt.Errorf("start %s: %w", name, err)
-			}
-		}
-		if _, err := start(s, nil); err == nil || ExitStatus(err) != 1 {
-			return fmt.Errorf("start of nothing: %w, which is status %d, want 1", err, ExitStatus(err))
-		}
-		if pipe.held() {
-			return errors.New("a failed start has left a process")
-		}
-		p, err := start(s, []string{filepath.Join(args[0], "good")}) // without a sweep: nothing ran
-		if err != nil {
-			return err
-		}
-		return want(p, 5)
-	}
-	scenarios["exec"] = func(args []string) error {
-		err := Exec(args, append(os.Environ(), "GREETING=hello"))
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(ExitStatus(err))
-		return nil
-	}
-}
-
-func TestStart_TellsWhyACommandCannotBeStarted(t *testing.T) {
-	t.Parallel()
-	dir := commands(t)
-	inBothModes(t, func(t *testing.T, m mode) {
-		g := begin(t, m, "start in vain", dir)
-		g.end(t, 0)
-		for name, trial := range unstartable {
-			if !strings.Contains(g.errs.String(), trial.says) {
-				t.Errorf("%s: says %q, want %q", name, g.errs, trial.says)
-			}
-		}
-	})
-}
-
-func TestExec_TellsWhyACommandCannotBeStarted(t *testing.T) {
-	t.Parallel()
-	dir := commands(t)
-	for name, trial := range unstartable {
-		g := begin(t, asSubreaper, "exec", filepath.Join(dir, name))
-		g.end(t, trial.status)
-		if !strings.Contains(g.errs.String(), trial.says) {
-			t.Errorf("%s: says %q, want %q", name, g.errs, trial.says)
-		}
-	}
-}
-
-func TestExec_BecomesTheCommand(t *testing.T) {
-	t.Parallel()
-	g := begin(t, asSubreaper, "exec", "sh", "-c", `test "$GREETING" = hello && kill -USR1 $$`)
-	err := g.Wait()
-	status, ok := g.ProcessState.Sys().(syscall.WaitStatus)
-	if !ok || status.Signal() != syscall.SIGUSR1 {
-		t.Errorf("ended with %v, want the command's own death by SIGUSR1; it said %s", err, g.errs)
-	}
-}
-
 func TestExitStatus_IsOneForWhatIsNotTheCommandsFault(t *testing.T) {
 	t.Parallel()
 	for _, errno := range []syscall.Errno{syscall.EAGAIN, syscall.ENOMEM, syscall.EMFILE} {
@@ -197,14 +111,5 @@ func TestExitStatus_IsOneForWhatIsNotTheCommandsFault(t *testing.T) {
 		if ExitStatus(err) != 1 || !errors.Is(err, errno) {
 			t.Errorf("%v is status %d, want 1", err, ExitStatus(err))
 		}
-	}
-}
-
-func TestMerge_ReplacesWhatIsThere(t *testing.T) {
-	t.Parallel()
-	base := []string{"A=1", "TOKEN=old", "B=2", "TOKEN=older", "TOKENS=3"}
-	got := merge(base, []string{"TOKEN=new=er", "C="})
-	if want := []string{"A=1", "B=2", "TOKENS=3", "TOKEN=new=er", "C="}; !slices.Equal(got, want) {
-		t.Errorf("merge = %q, want %q", got, want)
 	}
 }
