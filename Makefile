@@ -24,13 +24,14 @@ RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 help: ## list the targets
 	@echo "Targets:"
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(firstword $(MAKEFILE_LIST)) | while IFS=$$'\t' read -r target text; do \
-		printf '  %-10s %s\n' "$$target" "$$text"; done
+		printf '  %-13s %s\n' "$$target" "$$text"; done
 	@echo "Variables:"
 	@echo "  LOCK=lease             demo: share a Lease on a real API server, not a file"
 	@echo "  BENCH_RUNS=10          bench: runs per figure; BENCH_ARGS=… more options"
 	@echo "  ENGINE=docker          image: docker, podman or buildah, if not the first found"
 	@echo "  IMAGE=…  VERSION=…     image: its name and tag"
 	@echo "  KUBEBUILDER_ASSETS=…   directory of kube-apiserver and etcd, if not built here"
+	@echo "  KUBE_VERSION=1.34      test, cluster: which of the pinned versions of Kubernetes"
 
 # ---------------------------------------------------------------- the binary
 
@@ -74,16 +75,26 @@ image: build-all ## build the image with docker, podman or buildah, whichever is
 		echo "Tagged $(IMAGE):$(VERSION), a list of $(ARCHES:%=$(IMAGE):$(VERSION)-%)"; \
 	fi
 
-# -------------------------------------- kube-apiserver and etcd, for the tests
+# --------------------------------------- Kubernetes, for the tests and the cluster
 
-# The version is that of e2e/controlplane/go.mod. Unstamped, the server would
-# call itself v0.0.0.
-KUBERNETES := $(shell awk '$$1 == "k8s.io/kubernetes" {print $$2}' e2e/controlplane/go.mod)
-KUBERNETES_LDFLAGS := -s -w \
-	-X k8s.io/component-base/version.gitVersion=$(KUBERNETES) \
-	-X k8s.io/component-base/version.gitMajor=$(word 1,$(subst ., ,$(KUBERNETES:v%=%))) \
-	-X k8s.io/component-base/version.gitMinor=$(word 2,$(subst ., ,$(KUBERNETES:v%=%)))
+# KUBE_VERSION picks one of e2e/components/kubernetes-*; the exact versions of it
+# and of its etcd are in the go.mod there.
+KUBE_VERSION ?= 1.37
+COMPONENTS := e2e/components
+KUBERNETES_FOLDER := $(COMPONENTS)/kubernetes-$(KUBE_VERSION)
+ifeq ($(wildcard $(KUBERNETES_FOLDER)/go.mod),)
+$(error KUBE_VERSION=$(KUBE_VERSION) is not pinned here; there are $(patsubst $(COMPONENTS)/kubernetes-%,%,$(wildcard $(COMPONENTS)/kubernetes-*)))
+endif
+
+# The version of a module in the go.mod of a folder.
+pinned = $(shell awk '{sub(/^require /, "")} $$1 == "$(2)" && $$2 ~ /^v/ {print $$2}' $(1)/go.mod)
+KUBERNETES := $(call pinned,$(KUBERNETES_FOLDER),k8s.io/kubernetes)
+CONTAINERD := $(call pinned,$(COMPONENTS)/containerd,github.com/containerd/containerd/v2)
+COREDNS := $(call pinned,$(COMPONENTS)/coredns,github.com/coredns/coredns)
+
 BUILT_ASSETS := $(CACHE)/$(KUBERNETES)
+BUILT_CONTAINERD := $(CACHE)/containerd-$(CONTAINERD)
+BUILT_COREDNS := $(CACHE)/coredns-$(COREDNS)
 ASSETS := $(or $(KUBEBUILDER_ASSETS),$(BUILT_ASSETS))
 
 .PHONY: assets
@@ -95,26 +106,48 @@ else
 assets: $(BUILT_ASSETS)/etcd $(BUILT_ASSETS)/kube-apiserver ## build kube-apiserver and etcd, once, into the cache
 endif
 
+CLUSTER_PROGRAMS := \
+	$(addprefix $(BUILT_ASSETS)/,etcd kube-apiserver kube-controller-manager kube-scheduler kube-proxy kubelet kubectl) \
+	$(addprefix $(BUILT_CONTAINERD)/,containerd containerd-shim-runc-v2 ctr) \
+	$(BUILT_COREDNS)/coredns
+
+# Unstamped, the server would call itself v0.0.0.
+$(BUILT_ASSETS)/%: FOLDER = $(KUBERNETES_FOLDER)
+$(BUILT_ASSETS)/%: PACKAGE = k8s.io/kubernetes/cmd/$*
+$(BUILT_ASSETS)/%: FLAGS = -s -w \
+	-X k8s.io/component-base/version.gitVersion=$(KUBERNETES) \
+	-X k8s.io/component-base/version.gitMajor=$(word 1,$(subst ., ,$(KUBERNETES:v%=%))) \
+	-X k8s.io/component-base/version.gitMinor=$(word 2,$(subst ., ,$(KUBERNETES:v%=%)))
 $(BUILT_ASSETS)/etcd: PACKAGE = go.etcd.io/etcd/server/v3
-$(BUILT_ASSETS)/etcd: FLAGS = -s -w
-$(BUILT_ASSETS)/etcd: DURATION = about a minute
-$(BUILT_ASSETS)/kube-apiserver: PACKAGE = k8s.io/kubernetes/cmd/kube-apiserver
-$(BUILT_ASSETS)/kube-apiserver: FLAGS = $(KUBERNETES_LDFLAGS)
-$(BUILT_ASSETS)/kube-apiserver: DURATION = 3 to 5 minutes
+$(BUILT_CONTAINERD)/%: FOLDER = $(COMPONENTS)/containerd
+$(BUILT_CONTAINERD)/%: PACKAGE = github.com/containerd/containerd/v2/cmd/$*
+$(BUILT_CONTAINERD)/%: FLAGS = -s -w -X github.com/containerd/containerd/v2/version.Version=$(CONTAINERD)
+$(BUILT_CONTAINERD)/%: TAGS = no_btrfs no_devmapper no_zfs
+$(BUILT_COREDNS)/%: FOLDER = $(COMPONENTS)/coredns
+$(BUILT_COREDNS)/%: PACKAGE = .
+$(BUILT_COREDNS)/%: FLAGS = -s -w
 
 # Built beside its place and renamed, so that it is whole where it exists. Of
 # what go says, packages are counted and anything else is shown.
+define build-component
+@mkdir -p $(@D)
+@echo "Building $(@F), this once, into $(@D): up to 5 minutes on two cores."
+@partial=$$(mktemp -d $(@D)/.building.XXXXXX); trap 'rm -rf "$$partial"' EXIT; \
+cd $(FOLDER); \
+CGO_ENABLED=0 go build -v -trimpath -tags '$(TAGS)' -ldflags '$(FLAGS)' -o "$$partial/$(@F)" $(PACKAGE) 2>&1 | awk ' \
+	/^go: downloading / {if (++modules % 50 == 0) {print "  " modules " modules downloaded"; fflush()} next} \
+	/ / {print; fflush(); next} \
+	++packages % 100 == 0 {print "  " packages " packages compiled"; fflush()}'; \
+mv "$$partial/$(@F)" $@; \
+echo "Built $@"
+endef
+
 $(BUILT_ASSETS)/%:
-	@mkdir -p $(@D)
-	@echo "Building $(@F) for the tests, this once, into $(@D): $(DURATION) on two cores."
-	@partial=$$(mktemp -d $(@D)/.building.XXXXXX); trap 'rm -rf "$$partial"' EXIT; \
-	cd e2e/controlplane; \
-	CGO_ENABLED=0 go build -v -trimpath -ldflags '$(FLAGS)' -o "$$partial/$(@F)" $(PACKAGE) 2>&1 | awk ' \
-		/^go: downloading / {if (++modules % 50 == 0) {print "  " modules " modules downloaded"; fflush()} next} \
-		/ / {print; fflush(); next} \
-		++packages % 100 == 0 {print "  " packages " packages compiled"; fflush()}'; \
-	mv "$$partial/$(@F)" $@; \
-	echo "Built $@"
+	$(build-component)
+$(BUILT_CONTAINERD)/%:
+	$(build-component)
+$(BUILT_COREDNS)/%:
+	$(build-component)
 
 # ------------------------------------------------------------- tests and lint
 
@@ -137,6 +170,22 @@ lint: $(GOLANGCI_LINT) ## check style: gofmt, go vet, golangci-lint
 	cd e2e && go vet ./...
 	$(GOLANGCI_LINT) run ./...
 	cd e2e && $(abspath $(GOLANGCI_LINT)) run ./...
+
+# ------------------------------------------------------------- a real cluster
+
+.PHONY: bin/tools/cluster
+bin/tools/cluster:
+	@mkdir -p bin/tools
+	@CGO_ENABLED=0 go -C e2e build -trimpath -ldflags '-s -w' -o ../bin/tools/ ./cmd/cluster ./cmd/pause
+
+.PHONY: cluster-check cluster cluster-down
+cluster-check: bin/tools/cluster
+	@bin/tools/cluster check
+# The check comes first, before minutes are spent on building.
+cluster: cluster-check $(CLUSTER_PROGRAMS) ## bring up a real cluster of two nodes on this machine (root; KUBE_VERSION=1.34)
+	@bin/tools/cluster up $(BUILT_ASSETS) $(BUILT_CONTAINERD) $(BUILT_COREDNS) $(abspath bin/tools)
+cluster-down: bin/tools/cluster ## take it down; nothing is left
+	@bin/tools/cluster down
 
 # ------------------------------------------------------------- demo and bench
 

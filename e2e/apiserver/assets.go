@@ -7,7 +7,7 @@ import (
 )
 
 // Version is the release of kube-apiserver that `make test` builds.
-const Version = "v1.36.1"
+const Version = "v1.37.1"
 
 // Assets is the directory that holds the binaries kube-apiserver and etcd:
 // KUBEBUILDER_ASSETS where it is set, else this project's folder in the user's

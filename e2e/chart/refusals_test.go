@@ -1,0 +1,282 @@
+package chart
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/util/yaml"
+)
+
+// TestRefusals_NameTheKeyAndGiveAnExample is about what the schema cannot say: it
+// runs first, and only knows keys and types.
+func TestRefusals_NameTheKeyAndGiveAnExample(t *testing.T) {
+	t.Parallel()
+	const app = "app: {image: {repository: redis}, command: [redis-server]}\n"
+	for _, row := range []struct {
+		name, yaml string
+		set        []string
+		key, why   string
+	}{
+		{name: "nothing at all", key: "app.image.repository"},
+		{name: "no image", yaml: "app: {command: [redis-server]}", key: "app.image.repository"},
+		{name: "an empty image", set: []string{"app.image.repository=", "app.command={a}"}, key: "app.image.repository"},
+		{name: "no command", set: []string{"app.image.repository=redis"}, key: "app.command", why: "docker image inspect redis"},
+		{name: "an empty command", yaml: "app: {image: {repository: redis}, command: []}", key: "app.command", why: "ENTRYPOINT"},
+		{name: "arguments alone", yaml: "app: {image: {repository: redis}, args: [--port, 1]}", key: "app.command", why: "ENTRYPOINT"},
+		{name: "a command whose first word is empty", yaml: `app: {image: {repository: redis}, command: [""]}`, key: "app.command"},
+		{name: "a null for the command", yaml: "app: {image: {repository: redis}, command: null}", key: "app.command", why: "ENTRYPOINT"},
+		{name: "a lifecycle", yaml: "app: {image: {repository: redis}, command: [a], lifecycle: {preStop: {exec: {command: [a]}}}}", key: "app.lifecycle", why: "standbys"},
+		{name: "a lifecycle by --set", set: []string{"app.image.repository=redis", "app.command={a}", "app.lifecycle.preStop.sleep.seconds=5"}, key: "app.lifecycle", why: "standbys"},
+		{name: "a shared process namespace", yaml: app + "shareProcessNamespace: true", key: "shareProcessNamespace", why: "first process"},
+		{name: "the host's processes", yaml: app + "hostPID: true", key: "hostPID", why: "first process"},
+		{name: "root without KILL", yaml: "app: {image: {repository: redis}, command: [a], securityContext: {runAsUser: 0, capabilities: {drop: [ALL]}}}",
+			key: "app.securityContext.capabilities", why: "KILL"},
+		{name: "root of the Pod's without KILL", yaml: "app: {image: {repository: redis}, command: [a], securityContext: {capabilities: {drop: [all]}}}\npodSecurityContext: {runAsUser: 0}",
+			key: "app.securityContext.capabilities", why: "KILL"},
+		{name: "root that drops KILL alone", yaml: "app: {image: {repository: redis}, command: [a], securityContext: {runAsUser: 0, capabilities: {drop: [CAP_KILL]}}}",
+			key: "app.securityContext.capabilities", why: "KILL"},
+		{name: "an image's user that changes to another without KILL", yaml: "app: {image: {repository: redis}, command: [a], securityContext: {capabilities: {drop: [ALL], add: [SETUID, SETGID]}}}",
+			key: "app.securityContext.capabilities", why: "KILL"},
+		{name: "a port of the gate's number", yaml: "app: {image: {repository: redis}, command: [a], ports: {http: 9999}}", key: "app.ports.http", why: "gate.statusPort"},
+		{name: "a port of the gate's name", yaml: "app: {image: {repository: redis}, command: [a], ports: {gate-status: 80}}", key: "app.ports.gate-status"},
+		{name: "a port twice", yaml: "app: {image: {repository: redis}, command: [a], ports: {a: 80, b: 80}}", key: "app.ports.b", why: "app.ports.a"},
+		{name: "a port named by a number", yaml: `app: {image: {repository: redis}, command: [a], ports: {"80": 80}}`, key: "app.ports.80", why: "letter"},
+		{name: "a Service port of no port", yaml: app + "service: {ports: {http: 80}}", key: "service.ports.http", why: "app.ports"},
+		{name: "a headless NodePort", yaml: "app: {image: {repository: redis}, command: [a], ports: {a: 80}}\nservice: {headless: true, type: NodePort}", key: "service.headless", why: "ClusterIP"},
+		{name: "a probe of no port", yaml: "app: {image: {repository: redis}, command: [a], probes: {readiness: {httpGet: {port: http}}}}", key: "app.probes.readiness.httpGet.port", why: "app.ports is empty"},
+		{name: "a probe of two kinds", yaml: "app: {image: {repository: redis}, command: [a], probes: {liveness: {tcpSocket: {port: 1}, grpc: {port: 2}}}}", key: "app.probes.liveness", why: "exactly one"},
+		{name: "a probe of no kind", yaml: "app: {image: {repository: redis}, command: [a], probes: {startup: {periodSeconds: 1}}}", key: "app.probes.startup", why: "exactly one"},
+		{name: "a liveness probe that has to pass twice", yaml: "app: {image: {repository: redis}, command: [a], probes: {liveness: {tcpSocket: {port: 1}, successThreshold: 2}}}", key: "app.probes.liveness.successThreshold"},
+		{name: "a grace period of a readiness probe", yaml: "app: {image: {repository: redis}, command: [a], probes: {readiness: {tcpSocket: {port: 1}, terminationGracePeriodSeconds: 2}}}", key: "app.probes.readiness.terminationGracePeriodSeconds"},
+		{name: "a variable of the gate's", yaml: "app: {image: {repository: redis}, command: [a], env: {K8S_AWAIT_ELECTION_NAME: x}}", key: "app.env.K8S_AWAIT_ELECTION_NAME", why: "gate.extraEnv"},
+		{name: "a variable in two places", yaml: "app: {image: {repository: redis}, command: [a], env: {A: 1}}\ngate: {extraEnv: {A: 2}}", key: "app.env.A", why: "gate.extraEnv"},
+		{name: "volumes of their own without a StatefulSet", yaml: app + "volumeClaimTemplates: [{metadata: {name: a}}]", key: "volumeClaimTemplates", why: "kind=StatefulSet"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			_, err := tryRender(t, input{yaml: row.yaml, set: row.set})
+			if err == nil {
+				t.Fatal("rendered")
+			}
+			said := sentence(err, row.key)
+			if said == "" || !strings.Contains(said, "Example:") || !strings.Contains(said, row.why) {
+				t.Errorf("want a sentence that names %s, says %q and gives an example; got %v", row.key, row.why, err)
+			}
+		})
+	}
+}
+
+// sentence is the line of a refusal that begins with the key.
+func sentence(err error, key string) string {
+	for line := range strings.Lines(err.Error()) {
+		if strings.HasPrefix(strings.TrimPrefix(line, "- "), key) {
+			return line
+		}
+	}
+	return ""
+}
+
+func TestRefusals_AreNoneOfWhatOnlyLooksLikeIt(t *testing.T) {
+	t.Parallel()
+	for name, text := range map[string]string{
+		"namespaces that are not shared": "shareProcessNamespace: false\nhostPID: false\napp: {image: {repository: redis}, command: [a]}",
+		"an empty lifecycle":             "app: {image: {repository: redis}, command: [a], lifecycle: {}}",
+		"root with KILL":                 "app: {image: {repository: redis}, command: [a], securityContext: {runAsUser: 0, capabilities: {drop: [ALL], add: [KILL]}}}",
+		"a user without KILL":            "app: {image: {repository: redis}, command: [a], securityContext: {runAsUser: 7, capabilities: {drop: [ALL]}}}\npodSecurityContext: {runAsUser: 0}",
+		"an unknown user without KILL":   "app: {image: {repository: redis}, command: [a], securityContext: {capabilities: {drop: [ALL]}}}",
+		"one number of two protocols":    "app: {image: {repository: redis}, command: [a], ports: {a: 53, b: {containerPort: 53, protocol: UDP}}}",
+		"the gate's number by UDP":       "app: {image: {repository: redis}, command: [a], ports: {a: {containerPort: 9999, protocol: UDP}}}",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			render(t, input{yaml: text})
+		})
+	}
+}
+
+func TestRefusals_TellAllMistakesAtOnce(t *testing.T) {
+	t.Parallel()
+	_, err := tryRender(t, input{yaml: "hostPID: true\napp: {lifecycle: {a: b}}"})
+	if err == nil {
+		t.Fatal("rendered")
+	}
+	for _, key := range []string{"app.image.repository", "app.command", "app.lifecycle", "hostPID"} {
+		if sentence(err, key) == "" {
+			t.Errorf("%s is not named: %v", key, err)
+		}
+	}
+}
+
+func TestRefusals_IncludeAClusterThatIsTooOld(t *testing.T) {
+	t.Parallel()
+	in := input{set: twoValues, kube: "v1.33.9"}
+	if _, err := tryRender(t, in); err == nil || !strings.Contains(err.Error(), "1.34") {
+		t.Errorf("1.33: %v", err)
+	}
+	for _, version := range []string{"v1.34.0", "v1.34.1-gke.100", "v1.36.1", "v1.40.0-alpha.1"} {
+		in.kube = version
+		render(t, in)
+	}
+}
+
+// leaf is a key of values.yaml, with its default.
+type leaf struct {
+	path  []string
+	value any
+}
+
+func (l leaf) String() string { return strings.Join(l.path, ".") }
+
+// keys are all keys of values.yaml, the maps among them too.
+func keys(t *testing.T) []leaf {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(folder, "values.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var defaults map[string]any
+	if err := yaml.Unmarshal(text, &defaults); err != nil {
+		t.Fatal(err)
+	}
+	var found []leaf
+	var walk func(path []string, fields map[string]any)
+	walk = func(path []string, fields map[string]any) {
+		for _, key := range slices.Sorted(maps.Keys(fields)) {
+			here := append(slices.Clone(path), key)
+			found = append(found, leaf{here, fields[key]})
+			// What is in a map of Kubernetes' own the API server knows best.
+			if inner, is := fields[key].(map[string]any); is && !isFree(leaf{path: here}.String()) {
+				walk(here, inner)
+			}
+		}
+	}
+	walk(nil, defaults)
+	if len(found) < 70 {
+		t.Fatalf("%d keys in values.yaml", len(found))
+	}
+	return found
+}
+
+// with is a values file with one key changed, and all that is required.
+func with(t *testing.T, path []string, value any) string {
+	t.Helper()
+	given := map[string]any{"app": map[string]any{
+		"image": map[string]any{"repository": "redis"}, "command": []any{"redis-server"}, "ports": map[string]any{"redis": 6379},
+	}}
+	// Objects that are off by default read their values only when on.
+	for _, optional := range []string{"networkPolicy", "podMonitor", "grafanaDashboard"} {
+		given[optional] = map[string]any{"enabled": true}
+	}
+	fields := given
+	for _, key := range path[:len(path)-1] {
+		inner, is := fields[key].(map[string]any)
+		if !is {
+			inner = map[string]any{}
+			fields[key] = inner
+		}
+		fields = inner
+	}
+	fields[path[len(path)-1]] = value
+	text, err := json.Marshal(given)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// Helm takes a key out that is null, so that templates find nothing where they
+// look for something.
+func TestValues_ThatAreNullAreTheDefaultOrNamed(t *testing.T) {
+	t.Parallel()
+	for _, key := range keys(t) {
+		t.Run(key.String(), func(t *testing.T) {
+			t.Parallel()
+			_, err := tryRender(t, input{yaml: with(t, key.path, nil)})
+			if err == nil {
+				return
+			}
+			last := key.path[len(key.path)-1]
+			if strings.Contains(err.Error(), "nil pointer") || strings.Contains(err.Error(), "error calling") || !strings.Contains(err.Error(), last) {
+				t.Errorf("not a refusal that helps: %v", err)
+			}
+		})
+	}
+}
+
+func TestValues_OfAWrongTypeAreNamed(t *testing.T) {
+	t.Parallel()
+	for _, key := range keys(t) {
+		for _, wrong := range []any{map[string]any{"bogus": []any{1}}, []any{[]any{1}}, "\x01 not this", 1.5, true} {
+			if isRight(key, wrong) {
+				continue
+			}
+			t.Run(fmt.Sprintf("%s=%v", key, wrong), func(t *testing.T) {
+				t.Parallel()
+				_, err := tryRender(t, input{yaml: with(t, key.path, wrong)})
+				if err == nil {
+					t.Fatal("rendered")
+				}
+				if !strings.Contains(err.Error(), "/"+strings.Join(key.path, "/")) {
+					t.Errorf("the key is not named: %v", err)
+				}
+			})
+		}
+	}
+}
+
+// isRight tells whether a value of the wrong type is none: it is of the type of
+// the default, or of another that the key takes.
+func isRight(key leaf, value any) bool {
+	if fmt.Sprintf("%T", key.value) == fmt.Sprintf("%T", value) {
+		return true
+	}
+	switch key.String() {
+	case "app.image.tag", "gate.image.tag": // texts, numbers and booleans
+		return fmt.Sprintf("%T", value) != "map[string]interface {}" && fmt.Sprintf("%T", value) != "[]interface {}"
+	case "election.leaseDuration", "election.renewDeadline", "election.retryPeriod":
+		return value == 1.5
+	}
+	return false
+}
+
+func TestValues_ThatAreUnknownAreNamed(t *testing.T) {
+	t.Parallel()
+	paths := [][]string{{"bogus"}}
+	for _, key := range keys(t) {
+		if _, is := key.value.(map[string]any); is && !isFree(key.String()) {
+			paths = append(paths, append(slices.Clone(key.path), "bogus"))
+		}
+	}
+	for _, path := range paths {
+		t.Run(strings.Join(path, "."), func(t *testing.T) {
+			t.Parallel()
+			_, err := tryRender(t, input{yaml: with(t, path, "x")})
+			if err == nil {
+				t.Fatal("rendered")
+			}
+			if !strings.Contains(err.Error(), "bogus") {
+				t.Errorf("the key is not named: %v", err)
+			}
+		})
+	}
+}
+
+// isFree tells whether a map has keys of the user's choice, or those of an object
+// of Kubernetes, which the API server knows best.
+func isFree(key string) bool {
+	for _, end := range []string{
+		"env", "extraEnv", "ports", "abels", "nnotations", "nodeSelector", // names
+		"ecurityContext", "affinity", "strategy", "requests", "limits", "capabilities", "seccompProfile", // Kubernetes'
+	} {
+		if strings.HasSuffix(key, end) {
+			return key != "app.ports" && key != "service.ports" // a port is a number
+		}
+	}
+	return false
+}

@@ -1,0 +1,112 @@
+package examples
+
+import (
+	"strings"
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/restmapper"
+)
+
+// newNamespace makes one that enforces a Pod Security Standard.
+func newNamespace(t *testing.T, level string) string {
+	t.Helper()
+	namespace, err := server.Client().CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
+		GenerateName: "examples-", Labels: map[string]string{"pod-security.kubernetes.io/enforce": level},
+	}}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return namespace.Name
+}
+
+// apply applies the objects as kubectl apply --server-side does.
+func apply(t *testing.T, namespace string, all []object, dryRun ...string) {
+	t.Helper()
+	finder, err := discovery.NewDiscoveryClientForConfig(server.Config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	groups, err := restmapper.GetAPIGroupResources(finder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	places := restmapper.NewDiscoveryRESTMapper(groups)
+	client, err := dynamic.NewForConfig(server.Config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	placed(all, namespace)
+	for _, o := range all {
+		kind := o.GroupVersionKind()
+		place, err := places.RESTMapping(kind.GroupKind(), kind.Version)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var resource dynamic.ResourceInterface = client.Resource(place.Resource)
+		if place.Scope.Name() == "namespace" {
+			resource = client.Resource(place.Resource).Namespace(namespace)
+		}
+		text, err := o.MarshalJSON()
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = resource.Patch(t.Context(), o.GetName(), types.ApplyPatchType, text,
+			metav1.PatchOptions{FieldManager: "test", DryRun: dryRun, FieldValidation: metav1.FieldValidationStrict})
+		if err != nil {
+			t.Errorf("%s %s: %v", o.GetKind(), o.GetName(), err)
+		}
+	}
+}
+
+func TestExamples_AreAcceptedByTheAPIServer(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, e example) {
+		all := objects(t, e.make(t))
+		namespace := newNamespace(t, e.level)
+		apply(t, namespace, all)
+		// Pod Security is enforced on Pods alone.
+		template := only[*appsv1.Deployment](t, all).Spec.Template
+		pod := &corev1.Pod{ObjectMeta: template.ObjectMeta, Spec: template.Spec}
+		pod.GenerateName = "pod-"
+		if _, err := server.Client().CoreV1().Pods(namespace).Create(t.Context(), pod,
+			metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}, FieldValidation: metav1.FieldValidationStrict}); err != nil {
+			t.Errorf("its Pod under %s: %v", e.level, err)
+		}
+	})
+}
+
+func TestRecorder_HasVolumesThatTheAPIServerAccepts(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"recorder/volume.yaml", "recorder/reader.yaml"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			apply(t, newNamespace(t, "privileged"), objects(t, file(name)(t)), metav1.DryRunAll)
+		})
+	}
+	claim := only[*corev1.PersistentVolumeClaim](t, objects(t, file("recorder/volume.yaml")(t)))
+	volumes := only[*appsv1.Deployment](t, objects(t, chart("recorder", "recorder/values.yaml")(t))).Spec.Template.Spec.Volumes
+	for _, v := range volumes {
+		if v.PersistentVolumeClaim != nil && v.PersistentVolumeClaim.ClaimName == claim.Name {
+			return
+		}
+	}
+	t.Errorf("the recorder does not mount the claim %s", claim.Name)
+}
+
+// gated is the container that the gate runs in.
+func gated(t *testing.T, pod corev1.PodSpec) corev1.Container {
+	t.Helper()
+	for _, c := range pod.Containers {
+		if len(c.Command) > 0 && strings.HasSuffix(c.Command[0], "/k8s-await-election") {
+			return c
+		}
+	}
+	t.Fatal("no container runs the gate")
+	return corev1.Container{}
+}
