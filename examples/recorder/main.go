@@ -3,19 +3,22 @@
 // exit status 0. It knows nothing about elections but its fencing token.
 //
 //	recorder -file FILE | -dir DIRECTORY [-name NAME] [-beat 1ms] [-once]
-//	         [-listen ADDRESS [-ready-after 0s]] [-fail-after 0s]
+//	         [-listen ADDRESS [-ready-after 0s]] [-fail-after 0s] [-linger 0s]
 //	recorder -print -dir DIRECTORY
 //	recorder -check FILE…
-//	recorder -wait [-dir DIRECTORY]
+//	recorder -wait [-dir DIRECTORY] [-listen ADDRESS]
 //
 // With -dir the file is DIRECTORY/BOOT-ID/NAME.runs: one for each Pod, so that
 // Pods of any user may share a directory of their node, and none from before
 // the machine was started, because the times count from there. -print writes
 // what all Pods of this node have noted since then to stdout. -check lists the
 // runs in such output, and fails where two were alive at once. -wait notes
-// nothing: it makes the directory writable for everybody, and waits to be ended.
+// nothing: it makes the directory writable for everybody, waits to be ended, and
+// with -listen serves the records meanwhile (see reader.go).
 //
-// With -listen it serves who it is, and takes orders by HTTP (see orders.go).
+// With -listen it serves who it is, and takes orders by HTTP (see orders.go). With
+// -linger it goes on for a while after TERM or INT, as a server does that ends
+// what it is about.
 package main
 
 import (
@@ -35,7 +38,8 @@ import (
 // options are the flags.
 type options struct {
 	file, dir, name, listen     string
-	beat, readyAfter, failAfter time.Duration
+	beat, readyAfter            time.Duration
+	failAfter, linger           time.Duration
 	once, print, check, wait    bool
 }
 
@@ -59,11 +63,7 @@ func run() (status int, err error) {
 	case o.check:
 		return 0, check(os.Stdout, flag.Args()...)
 	case o.wait:
-		if err := open(o.dir); err != nil {
-			return 1, err
-		}
-		<-ctx.Done()
-		return 0, nil
+		return 0, wait(ctx, o)
 	case o.print:
 		return 0, printAll(os.Stdout, o.dir)
 	}
@@ -85,14 +85,16 @@ func run() (status int, err error) {
 	return status, errors.Join(err, w.End()) // the last act
 }
 
-// work beats until ctx ends, an order to end comes, or it is time to fail.
-func work(ctx context.Context, o options, w *record.Writer, token string) (status int, err error) {
+// work beats until the linger after ctx's end, an order to end comes, or it is
+// time to fail.
+func work(asked context.Context, o options, w *record.Writer, token string) (status int, err error) {
 	var failed <-chan time.Time
 	if o.failAfter > 0 {
 		failed = time.After(o.failAfter)
 	}
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(asked))
 	defer cancel()
+	defer context.AfterFunc(asked, func() { time.AfterFunc(o.linger, cancel) })()
 	ended := make(chan int, 1)
 	if o.listen != "" {
 		stop, err := serve(o, token, ended)
@@ -104,7 +106,7 @@ func work(ctx context.Context, o options, w *record.Writer, token string) (statu
 	beaten := make(chan error, 1)
 	go func() { beaten <- w.BeatEvery(ctx, o.beat) }()
 	select {
-	case err := <-beaten: // ctx has ended, or the record cannot be written
+	case err := <-beaten: // it has been long enough, or the record cannot be written
 		return 0, err
 	case status = <-ended:
 	case <-failed:
@@ -125,6 +127,7 @@ func parse() (options, error) {
 	flag.StringVar(&o.listen, "listen", "", "serve HTTP on this `address`")
 	flag.DurationVar(&o.readyAfter, "ready-after", 0, "time from the start to the first 200 from /ready")
 	flag.DurationVar(&o.failAfter, "fail-after", 0, "end with status 1 after this time; 0: never")
+	flag.DurationVar(&o.linger, "linger", 0, "go on for this time after TERM or INT")
 	flag.BoolVar(&o.print, "print", false, "print what the node's recorders have noted")
 	flag.BoolVar(&o.check, "check", false, "check that no two runs in the files overlap")
 	flag.BoolVar(&o.wait, "wait", false, "note nothing, make the directory writable, and wait for TERM or INT")

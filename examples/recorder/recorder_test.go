@@ -1,12 +1,15 @@
 package main
 
 import (
+	"context"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/k8s-await-election/k8s-await-election/examples/httpserver/record"
 )
@@ -129,5 +132,97 @@ func TestOrders_ChangeReadinessAndEnd(t *testing.T) {
 	ask(o.exit, "/exit?status=3")
 	if got := <-ended; got != 3 {
 		t.Errorf("ends with %d", got)
+	}
+}
+
+func TestReader_ServesTheRecordsOfOneFolder(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	web := httptest.NewServer(reader{dir: dir}.handler())
+	t.Cleanup(web.Close)
+	answer := func(method, path string) (int, string) {
+		t.Helper()
+		request, err := http.NewRequestWithContext(t.Context(), method, web.URL+path, http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := web.Client().Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = got.Body.Close() }()
+		text, err := io.ReadAll(got.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got.StatusCode, string(text)
+	}
+	if code, text := answer(http.MethodPost, "/records/one"); code != http.StatusOK {
+		t.Fatalf("%d %s", code, text)
+	}
+	info, err := os.Stat(filepath.Join(dir, "one"))
+	if err != nil || info.Mode().Perm() != 0o777 {
+		t.Errorf("the folder is %v, %v: another user may not write to it", info, err)
+	}
+	note(t, filepath.Join(dir, "one"), "a")
+	if code, text := answer(http.MethodGet, "/records/one"); code != http.StatusOK || strings.Count(text, "\ta\t") != 2 {
+		t.Errorf("%d %q", code, text)
+	}
+	if code, text := answer(http.MethodGet, "/records/two"); code != http.StatusOK || text != "" {
+		t.Errorf("of a folder without records: %d %q", code, text)
+	}
+	for _, name := range []string{"..", ".", "one%2F..%2F..", "%2F"} {
+		if code, text := answer(http.MethodDelete, "/records/"+name); code == http.StatusOK {
+			t.Errorf("%s: %d %q", name, code, text)
+		}
+	}
+	if code, text := answer(http.MethodDelete, "/records/one"); code != http.StatusOK {
+		t.Errorf("%d %s", code, text)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "one")); !os.IsNotExist(err) {
+		t.Errorf("the folder is still there: %v", err)
+	}
+}
+
+func TestReader_AsksAsThePodsOfItsNode(t *testing.T) {
+	t.Parallel()
+	code := http.StatusOK
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(code)
+		_, _ = io.WriteString(w, "hello")
+	}))
+	t.Cleanup(other.Close)
+	for _, row := range []struct{ theirs, ours int }{{http.StatusOK, http.StatusOK}, {http.StatusNotFound, http.StatusBadGateway}} {
+		code = row.theirs
+		answer := httptest.NewRecorder()
+		reader{}.handler().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/ask?url="+other.URL, http.NoBody))
+		if answer.Code != row.ours || answer.Body.String() != "hello" {
+			t.Errorf("of %d: %d %q", row.theirs, answer.Code, answer.Body)
+		}
+	}
+	other.Close()
+	answer := httptest.NewRecorder()
+	reader{}.handler().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/ask?url="+other.URL, http.NoBody))
+	if answer.Code != http.StatusBadGateway {
+		t.Errorf("of nobody: %d %q", answer.Code, answer.Body)
+	}
+}
+
+func TestWork_LingersAfterItIsAskedToEnd(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "runs")
+	w, err := record.Begin(path, "a", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const linger = 50 * time.Millisecond
+	asked, ask := context.WithCancel(t.Context())
+	ask()
+	if status, err := work(asked, options{beat: time.Millisecond, linger: linger}, w, ""); status != 0 || err != nil {
+		t.Errorf("status %d, %v", status, err)
+	}
+	runs, err := record.Read(path)
+	if err != nil || len(runs) != 1 || runs[0].Last-runs[0].Started < linger/2 {
+		t.Errorf("runs %v, %v", runs, err)
 	}
 }

@@ -42,8 +42,7 @@ func connect(p Program, c *config.Config, texts *parsed, signals <-chan os.Signa
 	if err != nil {
 		return 0, err
 	}
-	// Never closed: it must outlive whatever this process has started.
-	self, _, err := instance.Claim(instance.Options{
+	self, err := instance.Claim(instance.Options{
 		LockType:  string(c.LockType),
 		Namespace: c.LockNamespace,
 		Name:      filepath.Join(c.LockDir, c.LockName), // for files the directory is a part of the name

@@ -284,8 +284,8 @@ func init() {
 		if _, err := start(s, nil); err == nil {
 			return errors.New("an empty command line was started")
 		}
-		if pipe.held() {
-			return errors.New("a failed start has left a process")
+		if err := await("the end of all that hold the pipe", func() bool { return !pipe.held() }); err != nil {
+			return fmt.Errorf("a failed start has left a process: %w", err)
 		}
 		p, err := start(s, []string{"sh", "-c", "exit 5"})
 		if err != nil {

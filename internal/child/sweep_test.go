@@ -377,8 +377,8 @@ func init() {
 		if err := p.Sweep(background); err != nil {
 			return err
 		}
-		if pipe.held() {
-			return errors.New("a descendant still lives")
+		if err := await("the end of all that hold the pipe", func() bool { return !pipe.held() }); err != nil {
+			return fmt.Errorf("a descendant still lives: %w", err)
 		}
 		return nil
 	}

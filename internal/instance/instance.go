@@ -34,45 +34,36 @@ type Options struct {
 	PodUID string
 }
 
-// Held is a claim to an identity. It lasts until the process ends, however it
-// ends, and also when it is forgotten; the processes it starts do not share it.
-type Held struct{ fd int }
-
-// Close gives the claim up, to be called once and as the last thing before the
-// exit: with the child dead and the lock released.
-func (h *Held) Close() {
-	if h.fd >= 0 {
-		_ = unix.Close(h.fd)
-	}
+// Claim binds the abstract socket of the identity (unix(7)), whose name is the
+// network namespace's. The kernel frees it when the process ends, however it ends,
+// and not before; the processes it starts do not share it. It must be called once,
+// before anything is started: a claim made later would prove nothing about who ran
+// before. What cannot be found out, or may not be bound, stays empty, and then
+// nothing is ever taken back early. The only error is ErrTaken.
+func Claim(o Options) (elector.Instance, error) {
+	self, _, err := claim(o)
+	return self, err
 }
 
-// Claim binds the abstract socket of the identity (unix(7)), which the kernel
-// frees when the process ends and whose name is the network namespace's. It must
-// be called once, before anything is started: a claim made later would prove
-// nothing about who ran before. What cannot be found out, or may not be bound,
-// stays empty, and then nothing is ever taken back early. The only error is
-// ErrTaken.
-func Claim(o Options) (elector.Instance, *Held, error) {
+// claim returns the socket too, −1 where it could not be bound.
+func claim(o Options) (self elector.Instance, socket int, err error) {
 	uid := o.PodUID
 	if uid == "" {
 		uid = tokenPodUID(tokenPath)
 	}
-	self := elector.Instance{
+	self = elector.Instance{
 		Process: rand.Text(),
 		BootID:  bootID(),
 		NetNS:   netNS(),
 		PodUID:  uid,
 		Init:    os.Getpid() == 1,
 	}
-	fd, err := bind(socketName(o))
-	switch {
-	case errors.Is(err, unix.EADDRINUSE):
-		return self, nil, fmt.Errorf("%w: another live gate of this network namespace is %q in this election; give each its own IDENTITY, such as the Pod's name, and one more word where a Pod has two", ErrTaken, o.Identity)
-	case err != nil:
-		return self, &Held{fd: -1}, nil
+	socket, err = bind(socketName(o))
+	if errors.Is(err, unix.EADDRINUSE) {
+		return self, -1, fmt.Errorf("%w: another live gate of this network namespace is %q in this election; give each its own IDENTITY, such as the Pod's name, and one more word where a Pod has two", ErrTaken, o.Identity)
 	}
-	self.Exclusive = true
-	return self, &Held{fd: fd}, nil
+	self.Exclusive = err == nil
+	return self, socket, nil
 }
 
 // bind returns a socket that nobody connects to. It is not inherited.

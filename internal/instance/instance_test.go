@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -21,7 +22,7 @@ const asGate = "instance-gate"
 
 func TestMain(m *testing.M) {
 	if len(os.Args) == 3 && os.Args[1] == asGate {
-		self, _, err := Claim(options(os.Args[2]))
+		self, err := Claim(options(os.Args[2]))
 		switch {
 		case errors.Is(err, ErrTaken):
 			fmt.Println("taken")
@@ -41,10 +42,13 @@ func options(identity string) Options {
 	return Options{LockType: "leases", Namespace: "instance-test", Name: "db", Identity: identity, PodUID: "uid"}
 }
 
-// identity is one that only this test uses.
+// identities counts them: what this process has claimed is its until it ends.
+var identities atomic.Int64
+
+// identity is one that nothing else uses.
 func identity(t *testing.T) string {
 	t.Helper()
-	return fmt.Sprintf("%s-%d", t.Name(), os.Getpid())
+	return fmt.Sprintf("%s-%d-%d", t.Name(), os.Getpid(), identities.Add(1))
 }
 
 // gate starts another process that claims identity.
@@ -78,11 +82,10 @@ func gate(t *testing.T, attributes *syscall.SysProcAttr, identity string) (says 
 
 func TestClaim_DescribesThisProcess(t *testing.T) {
 	t.Parallel()
-	self, held, err := Claim(options(identity(t)))
+	self, err := Claim(options(identity(t)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer held.Close()
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
 		t.Fatal(err)
@@ -94,11 +97,10 @@ func TestClaim_DescribesThisProcess(t *testing.T) {
 	if self.BootID+"\n" != string(boot) || fmt.Sprintf("net:[%d]", self.NetNS) != link || self.PodUID != "uid" || self.Init != (os.Getpid() == 1) || !self.Exclusive {
 		t.Errorf("%+v, in boot %s and namespace %s", self, boot, link)
 	}
-	again, other, err := Claim(options(identity(t) + "-other"))
+	again, err := Claim(options(identity(t)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer other.Close()
 	if len(self.Process) < 26 || again.Process == self.Process {
 		t.Errorf("processes %q and %q", self.Process, again.Process)
 	}
@@ -107,12 +109,11 @@ func TestClaim_DescribesThisProcess(t *testing.T) {
 func TestClaim_IsRefusedToASecondGateOfTheIdentity(t *testing.T) {
 	t.Parallel()
 	own := options(identity(t))
-	_, held, err := Claim(own)
-	if err != nil {
+	if _, err := Claim(own); err != nil {
 		t.Fatal(err)
 	}
-	self, none, err := Claim(own)
-	if !errors.Is(err, ErrTaken) || none != nil || self.Exclusive {
+	self, err := Claim(own)
+	if !errors.Is(err, ErrTaken) || self.Exclusive {
 		t.Fatalf("claimed twice in one process: %+v, %v", self, err)
 	}
 	if !strings.Contains(err.Error(), own.Identity) || !strings.Contains(err.Error(), "IDENTITY") {
@@ -120,10 +121,6 @@ func TestClaim_IsRefusedToASecondGateOfTheIdentity(t *testing.T) {
 	}
 	if says, _ := gate(t, nil, own.Identity); says != "taken" {
 		t.Errorf("another process says %s", says)
-	}
-	held.Close()
-	if says, _ := gate(t, nil, own.Identity); says != "exclusive" {
-		t.Errorf("after Close another process says %s", says)
 	}
 }
 
@@ -134,25 +131,22 @@ func TestClaim_IsFreeWhenItsProcessWasKilled(t *testing.T) {
 	if says != "exclusive" {
 		t.Fatalf("says %s", says)
 	}
-	if _, _, err := Claim(options(name)); !errors.Is(err, ErrTaken) {
+	if _, err := Claim(options(name)); !errors.Is(err, ErrTaken) {
 		t.Fatalf("claimed what another process holds: %v", err)
 	}
 	kill()
-	_, held, err := Claim(options(name))
-	if err != nil {
+	if _, err := Claim(options(name)); err != nil {
 		t.Fatal(err)
 	}
-	held.Close()
 }
 
 func TestClaim_IsNotInheritedByTheChild(t *testing.T) {
 	t.Parallel()
-	_, held, err := Claim(options(identity(t)))
+	_, socket, err := claim(options(identity(t)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer held.Close()
-	flags, err := unix.FcntlInt(uintptr(held.fd), unix.F_GETFD, 0)
+	flags, err := unix.FcntlInt(uintptr(socket), unix.F_GETFD, 0)
 	if err != nil || flags&unix.FD_CLOEXEC == 0 {
 		t.Errorf("flags %#x, %v", flags, err)
 	}
@@ -166,11 +160,9 @@ func TestClaim_IsOneForEachNetworkNamespace(t *testing.T) {
 		own.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: uid, Size: 1}}
 	}
 	name := identity(t)
-	_, held, err := Claim(options(name))
-	if err != nil {
+	if _, err := Claim(options(name)); err != nil {
 		t.Fatal(err)
 	}
-	defer held.Close()
 	if says, _ := gate(t, own, name); says != "exclusive" {
 		t.Errorf("in another namespace: %s", says)
 	}
@@ -179,19 +171,16 @@ func TestClaim_IsOneForEachNetworkNamespace(t *testing.T) {
 func TestClaim_TakesNamesOfAnyLength(t *testing.T) {
 	t.Parallel()
 	long := identity(t) + strings.Repeat("x", 1000)
-	_, held, err := Claim(options(long))
-	if err != nil {
+	if _, err := Claim(options(long)); err != nil {
 		t.Fatal(err)
 	}
-	defer held.Close()
-	if _, _, err := Claim(options(long)); !errors.Is(err, ErrTaken) {
+	if _, err := Claim(options(long)); !errors.Is(err, ErrTaken) {
 		t.Errorf("claimed twice: %v", err)
 	}
-	self, other, err := Claim(options(long + "y"))
+	self, err := Claim(options(long + "y"))
 	if err != nil || !self.Exclusive {
 		t.Fatalf("another long name: %+v, %v", self, err)
 	}
-	other.Close()
 }
 
 func TestSocketName_IsItsOwnForEachGate(t *testing.T) {

@@ -17,6 +17,6 @@
 // kubelet's. Only Watch, which moves traffic, counts by itself.
 //
 // Called by app, which tells Checks when the command starts and ends and hands
-// it to the gate (Watch) and to the HTTP server (Live, Ready, Startup). Why the
-// probes are the gate's: design section 6.
+// it to the gate (Watch) and to the HTTP server (Live, Ready, Startup). The
+// probes are the gate's because on a standby there is nothing to probe.
 package probe
