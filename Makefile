@@ -6,6 +6,9 @@ SHELL := bash
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
+# Of GOARCH=arm; the other architectures do not look at it.
+export GOARM := 7
+
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 ARCHES ?= amd64 arm64
 HOST_ARCH := $(shell go env GOHOSTARCH)
@@ -164,12 +167,16 @@ $(CACHE)/golangci-lint-$(GOLANGCI_VERSION)/golangci-lint:
 	@GOBIN=$(@D) CGO_ENABLED=0 go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 
 .PHONY: lint
-lint: $(GOLANGCI_LINT) ## check style: gofmt, go vet, golangci-lint
+lint: $(GOLANGCI_LINT) ## check style: gofmt, go vet, golangci-lint, workflows, the chart's README
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "not formatted by gofmt:" $$unformatted >&2; exit 1; }
 	go vet ./...
 	cd e2e && go vet ./...
 	$(GOLANGCI_LINT) run ./...
 	cd e2e && $(abspath $(GOLANGCI_LINT)) run ./...
+	"$$(.github/tools actionlint)/actionlint"
+	@"$$(.github/tools helm-docs)/helm-docs" --chart-search-root charts --log-level warning --dry-run | \
+		diff - charts/k8s-await-election/README.md || \
+		{ echo "the chart's README is not that of its values; run $$(.github/tools helm-docs)/helm-docs --chart-search-root charts" >&2; exit 1; }
 
 # ------------------------------------------------------------- a real cluster
 
