@@ -30,7 +30,7 @@ func find(pid int) (process, error) {
 // alive is false for a zombie too: all that it had is gone.
 func (p process) alive() bool {
 	stat, err := readStat(p.PID)
-	return err == nil && stat.started == p.Started && stat.state != "X"
+	return err == nil && stat.started == p.Started && stat.state != "Z" && stat.state != "X"
 }
 
 // signal sends a signal to this process, never to a later one of its number.

@@ -1,11 +1,13 @@
 package cluster
 
 import (
+	"context"
 	"errors"
 	"os"
 	"os/exec"
 	"syscall"
 	"testing"
+	"time"
 )
 
 func TestParseStat_ReadsPastANameOfSpacesAndParentheses(t *testing.T) {
@@ -45,7 +47,9 @@ func TestProcess_IsNotMistakenForALaterOneOfItsNumber(t *testing.T) {
 		t.Fatal("the process was hurt")
 	}
 
-	if err := p.kill(t.Context()); err != nil {
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	if err := p.kill(ctx); err != nil {
 		t.Fatal(err)
 	}
 	if p.alive() { // nobody has collected it: a zombie
