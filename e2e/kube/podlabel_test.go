@@ -1,7 +1,11 @@
 package kube
 
 import (
+	"context"
+	"net/http"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -9,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/k8s-await-election/k8s-await-election/e2e/faultproxy"
 	"github.com/k8s-await-election/k8s-await-election/internal/kube"
 )
 
@@ -24,6 +29,7 @@ func makePod(t *testing.T, ns, name, role string) {
 	}
 	if role != "" {
 		pod.Labels[roleKey] = role
+		pod.Annotations = map[string]string{"k8s-await-election/lock": "lease " + ns + "/db"}
 	}
 	if _, err := server.Client().CoreV1().Pods(ns).Create(t.Context(), pod, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
@@ -43,7 +49,7 @@ func labeller(t *testing.T, c *kube.Client, ns, pod string, log *journal) *kube.
 	t.Helper()
 	p, err := kube.NewPublisher(c, kube.PublisherOptions{
 		Pod: kube.Pod{Namespace: ns, Name: pod}, Logger: log.logger(),
-		Label: kube.PodLabel{Key: roleKey, Leader: "leader", Standby: "standby"},
+		Label: kube.PodLabel{Key: roleKey, Leader: "leader", Standby: "standby"}, Lock: "lease " + ns + "/db",
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -99,12 +105,81 @@ func TestPodLabel_OfAFormerContainerIsTakenBackUnlessThisOneLeads(t *testing.T) 
 	makePod(t, ns, "db-0", "leader")
 	c := user(t, ns, labelRights...)
 	p := labeller(t, c, ns, "db-0", &journal{})
-	p.Begin(t.Context())
+	look(t, p)
 	awaitRole(t, ns, "db-0", "standby")
 	publish(t, p)
 	awaitRole(t, ns, "db-0", "leader")
-	p.Begin(t.Context())
+}
+
+// A partition: the label cannot be taken off at the time.
+func TestPodLabel_IsTakenAwayLaterWhereThatFailed(t *testing.T) {
+	t.Parallel()
+	ns := namespace(t)
+	makePod(t, ns, "db-0", "standby")
+	answers := intercept(t)
+	var failing atomic.Bool
+	answers.Answer(func(r *http.Request) http.Handler {
+		if failing.Load() && r.Method == http.MethodPatch {
+			return faultproxy.Status(http.StatusInternalServerError, "InternalError", "etcdserver: request timed out")
+		}
+		return nil
+	})
+	log := &journal{}
+	p := labeller(t, client(t, answers.Config()), ns, "db-0", log)
+	look(t, p)
+	stop := publish(t, p)
 	awaitRole(t, ns, "db-0", "leader")
+	stop()
+	failing.Store(true)
+	if err := p.Empty(t.Context()); err == nil {
+		t.Error("it did not fail")
+	}
+	eventually(t, "it is tried again", func() bool { return strings.Contains(log.String(), "standing by did not succeed") })
+	failing.Store(false)
+	awaitRole(t, ns, "db-0", "standby")
+}
+
+func TestPodLabel_LeavesThePodsOfOtherElectionsAlone(t *testing.T) {
+	t.Parallel()
+	ns := namespace(t)
+	makePod(t, ns, "web-0", "leader")
+	makePod(t, ns, "db-0", "leader")
+	makePod(t, ns, "db-1", "standby")
+	_, err := server.Client().CoreV1().Pods(ns).Patch(t.Context(), "web-0", types.MergePatchType,
+		[]byte(`{"metadata":{"annotations":{"k8s-await-election/lock":"lease `+ns+`/web"}}}`), metav1.PatchOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	publish(t, labeller(t, user(t, ns, labelRights...), ns, "db-1", &journal{}))
+	awaitRole(t, ns, "db-0", "standby") // the others are through then, in one list
+	awaitRole(t, ns, "web-0", "leader")
+}
+
+// A kubelet writes to a Pod that ends all the time.
+func TestPodLabel_IsTakenOffAPodThatChangesMeanwhile(t *testing.T) {
+	t.Parallel()
+	ns := namespace(t)
+	makePod(t, ns, "db-0", "leader")
+	makePod(t, ns, "db-1", "standby")
+	answers := intercept(t)
+	var conflicts atomic.Int32
+	answers.Answer(func(r *http.Request) http.Handler {
+		if r.Method == http.MethodPatch && strings.HasSuffix(r.URL.Path, "/db-0") && conflicts.Add(1) <= 3 {
+			return faultproxy.Status(http.StatusConflict, "Conflict", "the object has been modified")
+		}
+		return nil
+	})
+	publish(t, labeller(t, client(t, answers.Config()), ns, "db-1", &journal{}))
+	awaitRole(t, ns, "db-0", "standby")
+}
+
+// look has the publisher look after the label until the test ends.
+func look(t *testing.T, p *kube.Publisher) {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() { p.Run(ctx) })
+	t.Cleanup(func() { stop(); wg.Wait() })
 }
 
 func TestPodLabel_IsPutRightAfterSomebodyElsesChange(t *testing.T) {
@@ -129,7 +204,7 @@ func TestPodLabel_NeedsTheRightToPatchAlone(t *testing.T) {
 	makePod(t, ns, "db-0", "")
 	log := &journal{}
 	p := labeller(t, user(t, ns, rule("", "pods", "patch")), ns, "db-0", log)
-	p.Begin(t.Context())
+	look(t, p)
 	awaitRole(t, ns, "db-0", "standby")
 	publish(t, p)
 	awaitRole(t, ns, "db-0", "leader")
@@ -144,7 +219,7 @@ func TestPodLabel_RefusedIsToldAndEndsNothing(t *testing.T) {
 	makePod(t, ns, "db-0", "leader")
 	log := &journal{}
 	p := labeller(t, user(t, ns), ns, "db-0", log)
-	p.Begin(t.Context())
+	look(t, p)
 	eventually(t, "the rule is named", func() bool {
 		return strings.Contains(log.String(), "- {apiGroups: [''], resources: [pods], resourceNames: [db-0], verbs: [patch]}")
 	})

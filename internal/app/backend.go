@@ -65,6 +65,7 @@ func openBackend(p Program, c *config.Config, texts *parsed, log *slog.Logger) (
 		Pod:       pod,
 		Mode:      kube.PublishMode(c.ServicePublish),
 		Label:     texts.podLabel,
+		Lock:      b.lock.String(),
 		Logger:    log,
 	})
 	if err != nil {
@@ -73,7 +74,7 @@ func openBackend(p Program, c *config.Config, texts *parsed, log *slog.Logger) (
 	b.publisher = publisher
 	b.run = func(ctx context.Context) {
 		var all sync.WaitGroup
-		all.Go(func() { publisher.Begin(ctx) })
+		all.Go(func() { publisher.Run(ctx) })
 		all.Go(func() { _ = announcer.Run(ctx) })
 		all.Wait()
 	}

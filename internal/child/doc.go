@@ -21,6 +21,8 @@
 //   - No program but our own, which is in memory, is loaded under the hand of the
 //     gate: it is forked again and becomes the command by itself, so a file system
 //     that does not answer holds up the command alone, and a kill ends that.
+//   - A signal for the command is not lost on our own program in its place: it
+//     waits for the command, some milliseconds after the fork.
 //   - Nothing here waits for a descendant: not signalling, not reaping, not
 //     Sweep beyond its context. No method logs on the way to a kill, since a log
 //     may block.
@@ -37,10 +39,6 @@
 //     time, faster than /proc can be read may evade Sweep until its context
 //     ends. As PID 1 it cannot: kill(-1) and fork exclude each other in the
 //     kernel.
-//   - Until the command has taken the place of our program, some milliseconds
-//     after the fork, it is this program that meets a signal: TERM, INT and HUP
-//     end it, others may be lost or, where a core dump is usual, end it with the
-//     status 2.
 //   - Go's runtime resets the signals that were ignored when this process
 //     started, except SIGHUP and SIGINT (and the stop signals); those two stay
 //     ignored, here and in the command, as under nohup(1).

@@ -320,7 +320,7 @@ func start(s *Supervisor, argv []string) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	before := append([]byte(command.Becoming(nil)[0]), 0)
+	before := append([]byte(command.Becoming(-1, nil)[0]), 0)
 	return p, await("the command in its place", func() bool {
 		words, err := os.ReadFile("/proc/" + strconv.Itoa(p.PID()) + "/cmdline")
 		return err != nil || !bytes.HasPrefix(words, before)

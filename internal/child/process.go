@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"syscall"
 )
 
@@ -19,6 +20,11 @@ type Process struct {
 	output     *os.File // where an exec probe's output appears
 	status     int      // written before exited is closed
 	exited     chan struct{}
+
+	// Covered by the supervisor's lock: whether the command has taken the place of
+	// our program, and the signals that wait for that.
+	inPlace bool
+	waiting []syscall.Signal
 }
 
 // PID is the process's pid. Once Exited is closed it may belong to another.
@@ -40,8 +46,13 @@ func (p *Process) Status() int {
 }
 
 // Signal sends a signal to the command alone, not to its group. A command that
-// has ended is no error. It never blocks.
+// has ended is no error. It never blocks: while the process is still our own
+// program, which would not know what to do with it, the signal waits for the
+// command. TERM, INT and HUP do not wait, as they end both alike; nor does KILL.
 func (p *Process) Signal(sig syscall.Signal) error {
+	if p.waits(sig) {
+		return nil
+	}
 	err := p.kill(p.pid, sig)
 	if errors.Is(err, syscall.EPERM) {
 		return fmt.Errorf("send signal %d to the command (pid %d, uid %s): %w; %s", int(sig), p.pid, uidOf(p.pid), err, killRemedy)
@@ -64,6 +75,38 @@ func (p *Process) Signal(sig syscall.Signal) error {
 // kubelet's own exec probe): they die, and Sweep does not wait for them.
 // Elsewhere it walks the tree of its descendants.
 func (p *Process) Sweep(ctx context.Context) error { return p.supervisor.sweep(ctx) }
+
+// waits reports whether the signal is kept for placed.
+func (p *Process) waits(sig syscall.Signal) bool {
+	switch sig {
+	case syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGKILL:
+		return false
+	}
+	p.supervisor.mu.Lock()
+	defer p.supervisor.mu.Unlock()
+	if p.inPlace {
+		return false
+	}
+	if !slices.Contains(p.waiting, sig) { // as the kernel does with what is pending
+		p.waiting = append(p.waiting, sig)
+	}
+	return true
+}
+
+// placed sends what has waited.
+func (p *Process) placed() {
+	s := p.supervisor
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p.inPlace = true
+	for _, sig := range p.waiting {
+		if s.children[p.pid] == p {
+			// It has the rights of our own program still, or has just been it.
+			_ = syscall.Kill(p.pid, sig)
+		}
+	}
+	p.waiting = nil
+}
 
 // killGroup kills the process and its group, if it was not reaped: after that
 // the group's number may be another's.

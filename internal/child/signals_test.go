@@ -107,6 +107,27 @@ func init() {
 		return gone(pipe)
 	}
 
+	// Where the process may still be our own program.
+	scenarios["deaths in the first moment"] = func([]string) error {
+		s, pipe, err := newGate()
+		if err != nil {
+			return err
+		}
+		for sig := syscall.Signal(1); sig <= lastSignal; sig++ {
+			if !Terminates(sig) || ignores(sig) {
+				continue
+			}
+			p, err := s.Command([]string{"sleep", "100"}).Start(nil, nil)
+			if err != nil {
+				return err
+			}
+			if err := errors.Join(p.Signal(sig), p.Signal(sig), want(p, 128+int(sig)), p.Sweep(background)); err != nil {
+				return fmt.Errorf("signal %d: %w", int(sig), err)
+			}
+		}
+		return gone(pipe)
+	}
+
 	scenarios["exit codes"] = func([]string) error {
 		s, pipe, err := newGate()
 		if err != nil {
@@ -184,6 +205,11 @@ func init() {
 func TestStatus_IsTheExitCode(t *testing.T) {
 	t.Parallel()
 	inBothModes(t, func(t *testing.T, m mode) { succeeds(t, m, "exit codes") })
+}
+
+func TestSignal_IsNotLostInTheFirstMoment(t *testing.T) {
+	t.Parallel()
+	inBothModes(t, func(t *testing.T, m mode) { succeeds(t, m, "deaths in the first moment") })
 }
 
 func TestStatus_Is128AndTheSignalThatKilled(t *testing.T) {

@@ -129,7 +129,14 @@ func (s *Supervisor) enter(request spawn, files []uintptr) (*Process, error) {
 		attr.Sys.Pdeathsig = syscall.SIGKILL
 	}
 	terminal := request.command && s.ownsTerminal()
-	argv := command.Becoming(request.argv)
+	placing, err := newPlacing(request.command)
+	if err != nil {
+		s.mu.Lock()
+		s.spawning--
+		s.mu.Unlock()
+		return nil, err
+	}
+	argv := command.Becoming(placing.until(), request.argv)
 	pid, err := forkExec(argv, attr, terminal)
 	if err != nil && terminal && request.permitted() {
 		// Handing the terminal over may have been what failed: the command
@@ -139,11 +146,14 @@ func (s *Supervisor) enter(request spawn, files []uintptr) (*Process, error) {
 		pid, err = forkExec(argv, attr, terminal)
 	}
 
+	placing.forked()
+
 	s.mu.Lock()
 	defer s.poke() // its SIGCHLD may have come before it was in the table
 	defer s.mu.Unlock()
 	s.spawning--
 	if err != nil {
+		placing.drop()
 		return nil, command.NoProcess(err)
 	}
 	p := &Process{supervisor: s, pid: pid, exited: make(chan struct{}), terminal: terminal}
@@ -153,6 +163,10 @@ func (s *Supervisor) enter(request spawn, files []uintptr) (*Process, error) {
 		s.open = true
 		s.commandGroup = pid
 		s.handedOver = terminal
+		go func() {
+			placing.await()
+			p.placed()
+		}()
 	}
 	return p, nil
 }

@@ -86,8 +86,8 @@ func TestNetworkFileSystem_IsRefusedByItsMagic(t *testing.T) {
 		{"btrfs", 0x9123683e, ""},
 		{"tmpfs", 0x01021994, ""},
 		{"overlay", 0x794c7630, ""},
-		{"fuse", 0x65735546, ""},
-		{"9p", 0x01021997, ""},
+		{"fuse", 0x65735546, "FUSE"},
+		{"9p", 0x01021997, "9p"},
 	} {
 		if name, refused := networkFileSystem(row.magic); name != row.want || refused != (row.want != "") {
 			t.Errorf("%s: %q, refused %t", row.name, name, refused)

@@ -36,7 +36,10 @@ type Options struct {
 
 // Claim binds the abstract socket of the identity (unix(7)), whose name is the
 // network namespace's. The kernel frees it when the process ends, however it ends,
-// and not before; the processes it starts do not share it. It must be called once,
+// and not before; the processes it starts do not share it. Of PID 1 it is freed a
+// moment before they are killed: a container's successor starts only when its whole
+// PID namespace is gone, but a second container of the Pod that tries to run under
+// the same identity could begin in that moment. It must be called once,
 // before anything is started: a claim made later would prove nothing about who ran
 // before. What cannot be found out, or may not be bound, stays empty, and then
 // nothing is ever taken back early. The only error is ErrTaken.

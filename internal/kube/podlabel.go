@@ -4,10 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"k8s.io/apimachinery/pkg/util/validation"
 )
@@ -46,67 +49,111 @@ func ParsePodLabel(text string) (PodLabel, error) {
 	return label, nil
 }
 
-// labelled is the destination in a label of Pods: ours alone says «leader».
+// lockAnnotation says which election a Pod was labelled for. Others may use the
+// same key: their Pods are left alone.
+const lockAnnotation = manager + "/lock"
+
+// beginPatience is how long one try of begin may take: publish waits for it.
+const beginPatience = 2 * time.Second
+
+// labelled is the destination in a label of Pods: of those of one election, ours
+// alone says «leader».
 type labelled struct {
 	client *Client
 	pod    Pod
 	label  PodLabel
+	lock   string
 	log    *slog.Logger
+	told   sync.Once
 
-	// mu orders writes of the own label; led: Publish has begun, so that what a
-	// former container of this Pod has left is ours to write.
-	mu  sync.Mutex
-	led bool
+	// turn orders writes of the own label: who has its element may write.
+	turn chan struct{}
+	// led: the label says «leader», or is about to.
+	led atomic.Bool
+}
+
+func newLabelled(c *Client, options PublisherOptions, log *slog.Logger) *labelled {
+	l := &labelled{client: c, pod: options.Pod, label: options.Label, lock: options.Lock, log: log, turn: make(chan struct{}, 1)}
+	l.turn <- struct{}{}
+	return l
 }
 
 func (l *labelled) String() string { return pods.object(l.pod.Namespace, l.pod.Name) }
 
 func (l *labelled) kind() (resource, string, string) { return pods, l.pod.Namespace, l.pod.Name }
 
-// begin takes away what a former container of this Pod may have left: it was the
-// leader's perhaps, and this one stands by.
-func (l *labelled) begin(ctx context.Context) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.led {
-		return nil
+// inTurn writes the own label, after whoever is at it.
+func (l *labelled) inTurn(ctx context.Context, write func() error) error {
+	select {
+	case <-l.turn:
+	case <-ctx.Done():
+		return fmt.Errorf("label %s: %w", l, context.Cause(ctx))
 	}
-	return l.write(ctx, l.pod.Name, l.label.Standby, "")
+	defer func() { l.turn <- struct{}{} }()
+	return write()
+}
+
+// stepDown takes away what this process, or a former container of this Pod, may
+// have left: it stands by.
+func (l *labelled) stepDown(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, beginPatience)
+	defer cancel()
+	return l.inTurn(ctx, func() error {
+		if l.led.Load() {
+			return nil
+		}
+		return l.write(ctx, l.pod.Name, l.label.Standby, "")
+	})
 }
 
 // publish implements destination. Who led before has lost its Pod's label with
 // its Pod, or is cut off and cannot take it away itself.
 func (l *labelled) publish(ctx context.Context) error {
-	l.mu.Lock()
-	l.led = true
-	err := l.write(ctx, l.pod.Name, l.label.Leader, "")
-	l.mu.Unlock()
+	l.led.Store(true)
+	err := l.inTurn(ctx, func() error { return l.write(ctx, l.pod.Name, l.label.Leader, "") })
 	if err != nil {
 		return err
 	}
-	if err := l.depose(ctx); err != nil {
-		l.log.Warn("the Pod that led before may keep its label, and its share of the traffic", "err", err)
+	err = l.depose(ctx)
+	if isForbidden(err) {
+		l.told.Do(func() {
+			l.log.Warn("the Pod that led before may keep its label, and its share of the traffic", "err", err)
+		})
+		return nil
 	}
-	return nil
+	return err
 }
 
-// published: publish was called.
-func (l *labelled) published() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.led
-}
-
-// depose takes the label off all other Pods that have it, on the condition that
-// they are still as they were read: a late write cannot harm a successor.
+// depose takes the label off all other Pods of the election that have it, on the
+// condition that they are still as they were read: a late write cannot harm a
+// successor. It looks again until there is none.
 func (l *labelled) depose(ctx context.Context) error {
+	for {
+		others, err := l.others(ctx)
+		if err != nil || len(others) == 0 {
+			return err
+		}
+		for _, other := range others {
+			err := l.write(ctx, other.Name, l.label.Standby, other.ResourceVersion)
+			if err != nil && code(err) != http.StatusConflict && !isAbsent(err) {
+				return err
+			}
+		}
+		if !sleep(ctx, time.Millisecond) { // their kubelets write too
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// others are the other Pods of this election that say «leader».
+func (l *labelled) others(ctx context.Context) ([]labelledMeta, error) {
 	text, err := l.client.do(ctx, request{
 		client: l.client.others, method: http.MethodGet, verb: "list",
 		resource: pods, namespace: l.pod.Namespace, name: l.pod.Name,
 		query: map[string][]string{"labelSelector": {l.label.Key + "=" + l.label.Leader}},
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var list struct {
 		Items []struct {
@@ -114,19 +161,15 @@ func (l *labelled) depose(ctx context.Context) error {
 		} `json:"items"`
 	}
 	if err := json.Unmarshal(text, &list); err != nil {
-		return err
+		return nil, fmt.Errorf("list pods of %s: %w", l.pod.Namespace, err)
 	}
-	var errs []error
-	for _, other := range list.Items {
-		if other.Metadata.Name == l.pod.Name {
-			continue
-		}
-		err := l.write(ctx, other.Metadata.Name, l.label.Standby, other.Metadata.ResourceVersion)
-		if code(err) != http.StatusConflict && !isAbsent(err) {
-			errs = append(errs, err)
+	var others []labelledMeta
+	for _, item := range list.Items {
+		if m := item.Metadata; m.Name != l.pod.Name && m.Annotations[lockAnnotation] == l.lock {
+			others = append(others, m)
 		}
 	}
-	return errors.Join(errs...)
+	return others, nil
 }
 
 // holds implements destination.
@@ -137,16 +180,16 @@ func (l *labelled) holds(object []byte) bool {
 	return json.Unmarshal(object, &there) == nil && there.Metadata.Labels[l.label.Key] == l.label.Leader
 }
 
-// empty implements destination.
+// empty implements destination. From its begin on stepDown does the same.
 func (l *labelled) empty(ctx context.Context) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.write(ctx, l.pod.Name, l.label.Standby, "")
+	l.led.Store(false)
+	return l.inTurn(ctx, func() error { return l.write(ctx, l.pod.Name, l.label.Standby, "") })
 }
 
 type labelledMeta struct {
-	Name   string            `json:"name,omitempty"`
-	Labels map[string]string `json:"labels,omitempty"`
+	Name        string            `json:"name,omitempty"`
+	Labels      map[string]string `json:"labels,omitempty"`
+	Annotations map[string]string `json:"annotations,omitempty"`
 	// ResourceVersion makes a write conditional.
 	ResourceVersion string `json:"resourceVersion,omitempty"`
 }
@@ -159,7 +202,9 @@ func (l *labelled) write(ctx context.Context, pod, value, revision string) error
 		resource: pods, namespace: l.pod.Namespace, name: pod, byName: true, contentType: contentMerge,
 		query: map[string][]string{"fieldManager": {manager}},
 		body: map[string]any{"metadata": labelledMeta{
-			Labels: map[string]string{l.label.Key: value}, ResourceVersion: revision,
+			Labels:          map[string]string{l.label.Key: value},
+			Annotations:     map[string]string{lockAnnotation: l.lock},
+			ResourceVersion: revision,
 		}},
 	})
 	return err

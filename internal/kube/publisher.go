@@ -60,8 +60,10 @@ type PublisherOptions struct {
 	Pod      Pod
 	// Mode is PublishAuto where it is empty.
 	Mode PublishMode
-	// Label is set on the Pod, which then needs a name and a namespace.
+	// Label is set on the Pod, which then needs a name and a namespace. Lock names
+	// the election that it is for.
 	Label  PodLabel
+	Lock   string
 	Logger *slog.Logger
 }
 
@@ -73,7 +75,8 @@ type Publisher struct {
 	options PublisherOptions
 	log     *slog.Logger
 	owner   serviceOwner
-	label   *labelled // nil: none
+	label   *labelled     // nil: none
+	left    chan struct{} // cap 1: the label is to be looked after
 	rivals  sync.Once
 
 	mu      sync.Mutex
@@ -118,6 +121,7 @@ func NewPublisher(c *Client, options PublisherOptions) (*Publisher, error) {
 		client: c, options: options,
 		log:   options.Logger,
 		owner: serviceOwner{client: c, namespace: options.Namespace, name: options.Service},
+		left:  make(chan struct{}, 1),
 	}
 	if options.Service != "" {
 		p.log = p.log.With("service", options.Namespace+"/"+options.Service)
@@ -126,26 +130,41 @@ func NewPublisher(c *Client, options PublisherOptions) (*Publisher, error) {
 		if options.Pod.Name == "" || options.Pod.Namespace == "" {
 			return nil, errors.New("label the Pod: its name and namespace are not known: set POD_NAME and POD_NAMESPACE from the fields metadata.name and metadata.namespace")
 		}
-		p.label = &labelled{client: c, pod: options.Pod, label: options.Label, log: p.log}
+		p.label = newLabelled(c, options, p.log)
 	}
 	return p, nil
 }
 
-// Begin takes this Pod's label back to standing by, where a former container has
-// left it at leading. It tries until it succeeds, is refused, or ctx ends. To be
-// called once, beside the rest.
-func (p *Publisher) Begin(ctx context.Context) {
+// Run has the Pod's label say that it stands by: where a former container has left
+// it at leading, and where Empty did not come through. It tries until it succeeds
+// or is refused. It returns when ctx ends.
+func (p *Publisher) Run(ctx context.Context) {
 	if p.label == nil {
 		return
 	}
-	p.retry(ctx, "labelling the Pod as standing by", func(ctx context.Context) error {
-		err := p.label.begin(ctx)
-		if isForbidden(err) {
-			p.log.Warn("the Pod will not be labelled", "err", err)
-			return nil
+	for {
+		p.retry(ctx, "labelling the Pod as standing by", func(ctx context.Context) error {
+			err := p.label.stepDown(ctx)
+			if isForbidden(err) {
+				p.log.Warn("the Pod will not be labelled", "err", err)
+				return nil
+			}
+			return err
+		})
+		select {
+		case <-p.left:
+		case <-ctx.Done():
+			return
 		}
-		return err
-	})
+	}
+}
+
+// stepDown has Run look after the label.
+func (p *Publisher) stepDown() {
+	select {
+	case p.left <- struct{}{}:
+	default:
+	}
 }
 
 // Publish implements gate.Publisher.
@@ -184,8 +203,9 @@ func (p *Publisher) Empty(ctx context.Context) error {
 	p.mu.Lock()
 	current := slices.Clone(p.current)
 	p.mu.Unlock()
-	if p.label != nil && p.label.published() {
+	if p.label != nil && p.label.led.Load() {
 		current = append(current, p.label)
+		defer p.stepDown() // also where that fails
 	}
 	errs := make([]error, len(current))
 	var all sync.WaitGroup
@@ -405,12 +425,14 @@ func (o *serviceOwner) find(ctx context.Context) (*ownerReference, error) {
 		client: o.client.others, method: http.MethodGet, verb: "get",
 		resource: services, namespace: o.namespace, name: o.name, byName: true,
 	})
-	o.found, o.absent = nil, nil
+	o.absent = nil
 	switch {
 	case isAbsent(err):
-		o.absent = err
-	case err != nil:
-		o.client.log.Debug("what is created for the service will have no owner", "err", err)
+		o.found, o.absent = nil, err
+	case err != nil: // the one that was found before is still right, as a rule
+		if o.found == nil {
+			o.client.log.Debug("what is created for the service will have no owner", "err", err)
+		}
 	default:
 		var service struct {
 			Metadata struct {

@@ -17,7 +17,7 @@ import (
 func become(t *testing.T, argv ...string) (*os.ProcessState, string) {
 	t.Helper()
 	var stderr bytes.Buffer
-	cmd := &exec.Cmd{Path: "/proc/self/exe", Args: Becoming(argv), Env: append(os.Environ(), "GREETING=hello"), Stderr: &stderr}
+	cmd := &exec.Cmd{Path: "/proc/self/exe", Args: Becoming(-1, argv), Env: append(os.Environ(), "GREETING=hello"), Stderr: &stderr}
 	if err := cmd.Run(); cmd.ProcessState == nil {
 		t.Fatal(err)
 	}
