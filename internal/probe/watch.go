@@ -6,11 +6,12 @@ import (
 )
 
 // eager is the first pause between two runs of a probe that has not passed yet;
-// each is twice the one before, up to the probe's period. A command that needs
-// 300 ms to open its port would otherwise get its traffic one period later, by
-// default ten seconds, and nothing is counted before the first success that
-// more runs could spoil.
-const eager = 100 * time.Millisecond
+// each is twice the one before, up to the probe's period. The first run is always
+// too early, as it comes with the command's start; a command that needs 5 ms to
+// open its port is to wait no longer than that for its traffic, and one that needs
+// 300 ms not for a period, by default ten seconds. Nothing is counted before the
+// first success that more runs could spoil.
+const eager = 10 * time.Millisecond
 
 // Watch watches the readiness of the command that has been started (it waits
 // for Started), and calls changed for each change of it, first with true, until

@@ -70,13 +70,13 @@ func TestWatch_ReportsReadyWhenTheStartupProbeHasPassed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCommand()
 		v := watch(t, c.checks(t, map[Kind]string{Startup: `"initialDelaySeconds":5`}))
-		time.Sleep(5*time.Second + 250*time.Millisecond)
+		time.Sleep(5*time.Second + 50*time.Millisecond)
 		v.want(t)
 		c.set("start", true)
 		time.Sleep(time.Second)
-		v.want(t, verdict{5300 * time.Millisecond, true})
+		v.want(t, verdict{5070 * time.Millisecond, true})
 		time.Sleep(time.Hour)
-		want := []time.Duration{5 * time.Second, 5100 * time.Millisecond, 5300 * time.Millisecond}
+		want := []time.Duration{5 * time.Second, 5010 * time.Millisecond, 5030 * time.Millisecond, 5070 * time.Millisecond}
 		if ran := c.ran("start"); !slices.Equal(ran, want) {
 			t.Errorf("the startup probe ran at %v; want %v", ran, want)
 		}
@@ -126,10 +126,10 @@ func TestWatch_AsksEagerlyUntilTheFirstSuccess(t *testing.T) {
 			return all
 		}
 		// Doubling up to the period, and at the period for ever after.
-		if want, ran := ms(0, 100, 300, 700, 1500, 2500, 3500, 4500, 5500), c.ran("ready"); !slices.Equal(ran, want) {
+		if want, ran := ms(0, 10, 30, 70, 150, 310, 630, 1270, 2270, 3270, 4270, 5270), c.ran("ready"); !slices.Equal(ran, want) {
 			t.Errorf("ran at %v; want %v", ran, want)
 		}
-		v.want(t, verdict{3500 * time.Millisecond, true})
+		v.want(t, verdict{3270 * time.Millisecond, true})
 	})
 }
 
