@@ -26,10 +26,11 @@ RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 .PHONY: help
 help: ## list the targets
 	@echo "Targets:"
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(firstword $(MAKEFILE_LIST)) | while IFS=$$'\t' read -r target text; do \
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1	\2/p' $(firstword $(MAKEFILE_LIST)) | while IFS=$$'\t' read -r target text; do \
 		printf '  %-13s %s\n' "$$target" "$$text"; done
 	@echo "Variables:"
 	@echo "  LOCK=lease             demo: share a Lease on a real API server, not a file"
+	@echo "  STORAGE_CLASS=…        demo-cluster: a storage class for ReadWriteMany; DEMO_ARGS=… more options"
 	@echo "  BENCH_RUNS=10          bench: runs per figure; BENCH_ARGS=… more options"
 	@echo "  ENGINE=docker          image: docker, podman or buildah, if not the first found"
 	@echo "  IMAGE=…  VERSION=…     image: its name and tag"
@@ -193,6 +194,45 @@ cluster: cluster-check $(CLUSTER_PROGRAMS) ## bring up a real cluster of two nod
 	@bin/tools/cluster up $(BUILT_ASSETS) $(BUILT_CONTAINERD) $(BUILT_COREDNS) $(abspath bin/tools)
 cluster-down: bin/tools/cluster ## take it down; nothing is left
 	@bin/tools/cluster down
+
+.PHONY: images
+images: build ## build the images of the examples and the end-to-end tests (root, buildah, mmdebstrap)
+	@e2e/images/build bin/images
+
+# How many scenarios run side by side.
+E2E_PARALLEL ?= 6
+
+# With KUBECONFIG set that cluster is used, and its nodes must have the images.
+.PHONY: e2e
+e2e: $(if $(KUBECONFIG),,images cluster) ## try the chart and the gate on a real cluster: KUBECONFIG's, or one of this machine
+	cd e2e && go test -count=1 -timeout=40m -parallel=$(E2E_PARALLEL) ./scenarios -cluster $(E2E_ARGS)
+
+E2E_BENCH_JSON ?= bin/e2e-bench.json
+E2E_BENCH_RUNS ?= 5
+
+.PHONY: e2e-bench
+e2e-bench: images cluster ## measure on the cluster for how long a Service does not answer; E2E_BENCH_RUNS=5 of each
+	@cd e2e && go test -count=1 -timeout=30m ./scenarios -cluster -run='^TestFigures$$' \
+		-figures=$(abspath $(E2E_BENCH_JSON)) -figure-runs=$(E2E_BENCH_RUNS)
+
+STORAGE_CLASS ?=
+DEMO_ARGS ?=
+DEMO_IMAGES := bin/images/gate.tar bin/images/redis.tar
+
+# With KUBECONFIG the images may have been built elsewhere: for them it takes
+# root and Debian's tools. Without, this machine has both.
+.PHONY: demo-cluster demo-images
+demo-images: build
+ifdef KUBECONFIG
+	@$(foreach image,$(DEMO_IMAGES),[ -e $(image) ] || e2e/images/build bin/images $(basename $(notdir $(image)));)
+else
+	@e2e/images/build bin/images $(basename $(notdir $(DEMO_IMAGES)))
+endif
+
+demo-cluster: $(if $(KUBECONFIG),,cluster-check $(CLUSTER_PROGRAMS)) demo-images ## watch redis fail over on KUBECONFIG's cluster, or on one that is brought up for it (root)
+	@CGO_ENABLED=0 go -C e2e build -trimpath -ldflags '-s -w' -o ../bin/tools/ ./cmd/demo-cluster
+	@bin/tools/demo-cluster -storage-class '$(STORAGE_CLASS)' $(DEMO_ARGS) \
+		$(if $(KUBECONFIG),,$(BUILT_ASSETS) $(BUILT_CONTAINERD) $(BUILT_COREDNS) $(abspath bin/tools))
 
 # ------------------------------------------------------------- demo and bench
 

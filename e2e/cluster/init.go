@@ -90,7 +90,12 @@ func (m *machine) keepRunning() error {
 	if err := syscall.Mount(m.log(), "/var/log", "", syscall.MS_BIND, ""); err != nil {
 		return fmt.Errorf("mount /var/log: %w", err)
 	}
-	if err := syscall.Mount(m.lib(), "/var/lib", "", syscall.MS_BIND, ""); err != nil {
+	if m.Shared != "" {
+		if err := syscall.Mount(m.Shared, m.sharedMount(), "", syscall.MS_BIND, ""); err != nil {
+			return fmt.Errorf("mount %s: %w", SharedDir, err)
+		}
+	}
+	if err := syscall.Mount(m.lib(), "/var/lib", "", syscall.MS_BIND|syscall.MS_REC, ""); err != nil {
 		return fmt.Errorf("mount /var/lib: %w", err)
 	}
 

@@ -26,6 +26,8 @@ type machine struct {
 	Env []string `json:"env"`
 	// Joins are the files through which the control groups are entered.
 	Joins []string `json:"joins"`
+	// Shared is the directory that becomes SharedDir; empty: there is none.
+	Shared string `json:"shared,omitempty"`
 	// Sysctls are set on the machine's network, those that exist.
 	Sysctls    map[string]string `json:"sysctls"`
 	Components []component       `json:"components"`
@@ -42,6 +44,24 @@ type component struct {
 func (m *machine) lib() string     { return filepath.Join(m.Dir, "lib") }
 func (m *machine) log() string     { return filepath.Join(m.Dir, "log") }
 func (m *machine) stopped() string { return filepath.Join(m.Dir, "stopped") }
+
+// sharedMount is where Shared is mounted, so that it is in the machine's /var/lib.
+func (m *machine) sharedMount() string { return filepath.Join(m.lib(), filepath.Base(SharedDir)) }
+
+// share gives the machine the cluster's shared directory.
+func (m *machine) share(dir string) error {
+	m.Shared = filepath.Join(dir, "shared")
+	for _, path := range []string{m.Shared, m.sharedMount()} {
+		if err := os.MkdirAll(path, 0o755); err != nil { //nolint:gosec // Pods look into it
+			return fmt.Errorf("share a directory with %s: %w", m.Name, err)
+		}
+	}
+	// As /tmp is: for Pods of any user.
+	if err := os.Chmod(m.Shared, 0o777|os.ModeSticky); err != nil {
+		return fmt.Errorf("share a directory with %s: %w", m.Name, err)
+	}
+	return nil
+}
 
 // Logs has a file for each component of each machine.
 func logsDir(dir string) string { return filepath.Join(dir, "logs") }

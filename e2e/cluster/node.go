@@ -28,6 +28,9 @@ func newNode(dir string, s *state, a *authority, number int) (*machine, error) {
 	if err := writeNodeFiles(m, s, a, number); err != nil {
 		return nil, fmt.Errorf("make %s: %w", m.Name, err)
 	}
+	if err := m.share(dir); err != nil {
+		return nil, err
+	}
 	m.Components = []component{
 		{Name: "containerd", Command: []string{s.Programs["containerd"], "--config=/var/lib/containerd/config.toml"}},
 		{Name: "kubelet", After: "/run/containerd/containerd.sock", Command: []string{

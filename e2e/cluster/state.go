@@ -14,6 +14,11 @@ import (
 // machine: its addresses, its control groups and its link have fixed names.
 const Dir = "/var/lib/k8s-await-election/cluster"
 
+// SharedDir is one directory that every node has under this path, as those of a
+// network file system have it: what a Pod writes there, Pods of the other node
+// see. It goes with the cluster.
+const SharedDir = "/var/lib/k8s-await-election-shared"
+
 const (
 	control   = "control"
 	nodeCount = 2

@@ -37,10 +37,10 @@ import (
 
 // options are the flags.
 type options struct {
-	file, dir, name, listen     string
-	beat, readyAfter            time.Duration
-	failAfter, linger           time.Duration
-	once, print, check, wait    bool
+	file, dir, name, listen  string
+	beat, readyAfter         time.Duration
+	failAfter, linger        time.Duration
+	once, print, check, wait bool
 }
 
 func main() {

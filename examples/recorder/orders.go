@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"runtime"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -122,6 +123,7 @@ func startProcesses(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "give ?count= and a number above 0", http.StatusBadRequest)
 		return
 	}
+	keepThreads(32)
 	started := 0
 	for ; started < count; started++ {
 		child := exec.Command("/proc/self/exe", "-wait")
@@ -129,7 +131,23 @@ func startProcesses(w http.ResponseWriter, r *http.Request) {
 		if err = child.Start(); err != nil {
 			break
 		}
-		go func() { _ = child.Wait() }() // how it ended is no matter
+		_ = child.Process.Release() // to wait for it would take a thread; it ends with this process
 	}
 	_, _ = fmt.Fprintf(w, "%d of %d, error: %v\n", started, count, err)
+}
+
+// keepThreads makes threads, which the runtime keeps: at the limit it cannot make
+// one, and would crash, when it needs it.
+func keepThreads(count int) {
+	var all, made sync.WaitGroup
+	made.Add(count)
+	for range count {
+		all.Go(func() {
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			made.Done()
+			made.Wait()
+		})
+	}
+	all.Wait()
 }

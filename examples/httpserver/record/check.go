@@ -16,6 +16,15 @@ func (o Overlap) String() string {
 	return fmt.Sprintf("two at once for %s: %s and %s", o.For, o.Earlier, o.Later)
 }
 
+// Awake is the part of the overlap that does not fall into the earlier run's
+// longest silence: what counts of an overlap with a run that was frozen, and
+// therefore did nothing.
+func (o Overlap) Awake() time.Duration {
+	began, ended := o.Later.Started, min(o.Earlier.Last, o.Later.Last)
+	silent := min(ended, o.Earlier.Silent+o.Earlier.Silence) - max(began, o.Earlier.Silent)
+	return o.For - max(0, silent)
+}
+
 // Overlaps returns every pair of runs that were alive at the same instant, of
 // whatever replica; none is the proof that never two ran at once. The runs must
 // be in the order of Read.

@@ -24,6 +24,7 @@ type Run struct {
 	Last    time.Duration // last line of any kind
 	Ended   bool          // the last line is `end`: it was not killed
 	Silence time.Duration // longest pause between two lines
+	Silent  time.Duration // when that pause began; Started where there was none
 }
 
 // String names the run for reports.
@@ -141,7 +142,7 @@ func add(runs map[run]*Run, line string) error {
 	case word != wordStart && word != wordBeat && word != wordEnd:
 		return errors.New("unknown kind of line")
 	case word == wordStart && r == nil:
-		runs[id] = &Run{Name: id.name, PID: pid, Token: id.token, Started: id.started, Last: now}
+		runs[id] = &Run{Name: id.name, PID: pid, Token: id.token, Started: id.started, Last: now, Silent: now}
 		return nil
 	case word == wordStart:
 		return errors.New("a second start of one run")
@@ -152,7 +153,9 @@ func add(runs map[run]*Run, line string) error {
 	case now < r.Last:
 		return errors.New("a line older than the one before it")
 	default:
-		r.Silence = max(r.Silence, now-r.Last)
+		if pause := now - r.Last; pause > r.Silence {
+			r.Silence, r.Silent = pause, r.Last
+		}
 		r.Last, r.Ended = now, word == wordEnd
 		return nil
 	}

@@ -134,8 +134,8 @@ func TestRead_SortsTheRunsOfAllFilesByTheirStart(t *testing.T) {
 	late := write(t, "start\t30\t30\t1\ta\t1\n")
 	early := write(t, "start\t10\t10\t1\ta\t1\nbeat\t12\t10\t1\ta\t1\nbeat\t19\t10\t1\ta\t1\nend\t20\t10\t1\ta\t1\n")
 	want := []Run{
-		{Name: "a", PID: 1, Token: "1", Started: 10, Last: 20, Ended: true, Silence: 7},
-		{Name: "a", PID: 1, Token: "1", Started: 30, Last: 30},
+		{Name: "a", PID: 1, Token: "1", Started: 10, Last: 20, Ended: true, Silence: 7, Silent: 12},
+		{Name: "a", PID: 1, Token: "1", Started: 30, Last: 30, Silent: 30},
 	}
 	if runs := read(t, late, early); !slices.Equal(runs, want) {
 		t.Errorf("got %+v", runs)
@@ -186,6 +186,33 @@ func TestOverlaps_FindsEveryPairThatLivedAtOnce(t *testing.T) {
 				got = append(got, o.For)
 			}
 			if !slices.Equal(got, c.want) {
+				t.Errorf("got %v, want %v", got, c.want)
+			}
+		})
+	}
+}
+
+func TestOverlap_IsAwakeOnlyWhereTheEarlierRunWasNotSilent(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		earlier, later Run
+		want           time.Duration
+	}{
+		"the later starts within the silence":      {Run{Started: 10, Silent: 12, Silence: 40, Last: 55}, Run{Started: 20, Last: 90}, 3},
+		"nothing comes after the silence":          {Run{Started: 10, Silent: 12, Silence: 40, Last: 52}, Run{Started: 20, Last: 90}, 0},
+		"the later starts after the silence":       {Run{Started: 10, Silent: 12, Silence: 40, Last: 90}, Run{Started: 60, Last: 95}, 30},
+		"the later starts before the silence":      {Run{Started: 10, Silent: 20, Silence: 40, Last: 65}, Run{Started: 17, Last: 95}, 8},
+		"the later ends within the silence":        {Run{Started: 10, Silent: 12, Silence: 40, Last: 55}, Run{Started: 20, Last: 30}, 0},
+		"the silence comes after the later's end":  {Run{Started: 10, Silent: 40, Silence: 40, Last: 85}, Run{Started: 20, Last: 30}, 10},
+		"the later was there all of the time left": {Run{Started: 10, Silent: 12, Silence: 1, Last: 30}, Run{Started: 13, Last: 90}, 17},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			all := Overlaps([]Run{c.earlier, c.later})
+			if len(all) != 1 {
+				t.Fatalf("overlaps %v", all)
+			}
+			if got := all[0].Awake(); got != c.want {
 				t.Errorf("got %v, want %v", got, c.want)
 			}
 		})

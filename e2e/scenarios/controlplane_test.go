@@ -1,0 +1,78 @@
+package scenarios
+
+import (
+	"testing"
+	"time"
+
+	"github.com/k8s-await-election/k8s-await-election/examples/httpserver/record"
+)
+
+func TestAPIServerAwayForLongerThanALease_EndsTheTermAndLetsOneLeadAfterwards(t *testing.T) {
+	s, host := breaking(t)
+	s.recorder().install(apart)
+	first := s.awaitLeader()
+	server, err := host.Component("kube-apiserver")
+	s.must(err)
+
+	s.must(server.Kill(s.ctx))
+	s.last(time.After(30 * time.Second))
+	before, err := record.Now()
+	s.must(err)
+	s.must(server.Start(s.ctx))
+	s.must(host.AwaitAPI(s.ctx))
+
+	s.awaitPods(2)
+	s.awaitSuccessor(first)
+	s.awaitRenewals(2)
+	if runs := s.runs(); len(runs) != 2 || !runs[0].Ended || runs[0].Last >= before {
+		t.Errorf("runs %v, want two, the first of which had ended before the API server came back at %s", runs, before)
+	}
+}
+
+// A term lasts RenewDeadline from the last renewal, so that, and not the lease, is
+// what must be longer than an outage and the start of an API server.
+func TestAPIServerAwayForLessThanTheRenewDeadline_InterruptsNothing(t *testing.T) {
+	s, host := breaking(t)
+	s.recorder().install(apart, "election: {leaseDuration: 60s, renewDeadline: 50s, retryPeriod: 2s}")
+	first := s.awaitLeader()
+	server, err := host.Component("kube-apiserver")
+	s.must(err)
+
+	s.must(server.Kill(s.ctx))
+	s.last(time.After(30 * time.Second))
+	s.must(server.Start(s.ctx))
+	s.must(host.AwaitAPI(s.ctx))
+
+	s.awaitRenewals(2)
+	s.ledOn(first)
+}
+
+func TestAPIServerKilledAndStartedAgain_InterruptsNothing(t *testing.T) {
+	s, host := breaking(t)
+	s.recorder().install(apart, "election: {leaseDuration: 30s}") // it may take long to start
+	first := s.awaitLeader()
+	server, err := host.Component("kube-apiserver")
+	s.must(err)
+
+	s.must(server.Kill(s.ctx))
+	s.must(server.Start(s.ctx))
+	s.must(host.AwaitAPI(s.ctx))
+
+	s.awaitRenewals(2)
+	s.ledOn(first)
+}
+
+func TestEtcdThatStandsStillForFiveSeconds_InterruptsNothing(t *testing.T) {
+	s, host := breaking(t)
+	s.recorder().install(apart)
+	first := s.awaitLeader()
+	etcd, err := host.Component("etcd")
+	s.must(err)
+
+	s.must(etcd.Pause())
+	s.last(time.After(5 * time.Second))
+	s.must(etcd.Resume())
+
+	s.awaitRenewals(2)
+	s.ledOn(first)
+}
