@@ -212,7 +212,7 @@ E2E_BENCH_RUNS ?= 5
 
 .PHONY: e2e-bench
 e2e-bench: images cluster ## measure on the cluster for how long a Service does not answer; E2E_BENCH_RUNS=5 of each
-	@cd e2e && go test -count=1 -timeout=30m ./scenarios -cluster -run='^TestFigures$$' \
+	@cd e2e/scenarios && go test -count=1 -timeout=30m -cluster -run='^TestFigures$$' \
 		-figures=$(abspath $(E2E_BENCH_JSON)) -figure-runs=$(E2E_BENCH_RUNS)
 
 STORAGE_CLASS ?=
