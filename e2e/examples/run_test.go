@@ -76,7 +76,7 @@ func handOver(t *testing.T, e example, port int, serves func(*testing.T, *pod)) 
 	for _, p := range []*pod{a, b} {
 		for line := range strings.Lines(p.log()) {
 			// Looking at everybody's slices is a courtesy for those who may.
-			if strings.Contains(line, "403") && !strings.Contains(line, "not looking for other EndpointSlices") {
+			if strings.Contains(line, "403 Forbidden") && !strings.Contains(line, "not looking for other EndpointSlices") {
 				t.Errorf("%s: with the rights of the example: %s", p.name, line)
 			}
 		}

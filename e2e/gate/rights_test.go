@@ -66,7 +66,7 @@ func TestRights_ThatAreMissingAreNamedAndCanBeGrantedLater(t *testing.T) {
 			s.LongLeases()
 			s.Env["LOG_FORMAT"] = row.format
 			a := s.Start(stage.Pod{Name: "a"})
-			words := []string{"lease " + s.Namespace + "/" + stage.LockName, "403", "Role in namespace " + s.Namespace}
+			words := []string{"lease " + s.Namespace + "/" + stage.LockName, "403 Forbidden", "Role in namespace " + s.Namespace}
 			line := s.AwaitLine(a, append(words, "WARN", "verbs: ["+strings.ReplaceAll(row.verbs, " ", ", ")+"]")...)
 			asked := copied(t, line)
 			if want := rule("coordination.k8s.io", "leases", row.verbs, stage.LockName); !reflect.DeepEqual(asked, want) {
@@ -77,7 +77,7 @@ func TestRights_ThatAreMissingAreNamedAndCanBeGrantedLater(t *testing.T) {
 				s.Await("/readyz says what is missing", func() bool {
 					var code int
 					code, body = a.Get("/readyz")
-					return code == 503 && strings.Contains(body, "403")
+					return code == 503 && strings.Contains(body, "403 Forbidden")
 				})
 				for _, word := range words {
 					if !strings.Contains(body, word) {
@@ -101,7 +101,7 @@ func TestRights_ThatAreMissingAreNamedAndCanBeGrantedLater(t *testing.T) {
 				seen := len(a.Log())
 				s.Await("the next refusal, or the start", func() bool {
 					for next := range strings.Lines(a.Log()[seen:]) {
-						if strings.Contains(next, "403") && strings.Contains(next, "WARN") && copyable.MatchString(next) && !reflect.DeepEqual(copied(t, next), asked) {
+						if strings.Contains(next, "403 Forbidden") && strings.Contains(next, "WARN") && copyable.MatchString(next) && !reflect.DeepEqual(copied(t, next), asked) {
 							line = next
 						}
 					}
