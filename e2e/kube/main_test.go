@@ -92,7 +92,7 @@ func admin(t *testing.T) *kube.Client {
 // client makes a client by way of a kubeconfig file, as a user would.
 func client(t *testing.T, config *rest.Config) *kube.Client {
 	t.Helper()
-	c, err := kube.NewClient(kube.Options{Kubeconfig: kubeconfig(t, config), UserAgent: "test/1", Logger: quiet()})
+	c, err := kube.NewClient(kube.Options{Kubeconfig: kubeconfig(t, config), UserAgent: "test/1"})
 	if err != nil {
 		t.Fatal(err)
 	}

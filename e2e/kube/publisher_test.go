@@ -272,6 +272,20 @@ func lead(ns string, mode kube.PublishMode, address string) error {
 	return err
 }
 
+func TestPublisher_PreparesWithoutAWrite(t *testing.T) {
+	t.Parallel()
+	ns := namespace(t)
+	log := &journal{}
+	p := publisher(t, user(t, ns, endpointsRights...), ns, kube.PublishAuto, bothFamilies, log)
+	p.Prepare(t.Context())
+	if !strings.Contains(log.String(), "will have no owner") {
+		t.Errorf("the Service was not asked for: %s", log)
+	}
+	if getSlice(t, ns, "db-ipv4") != nil || getEndpoints(t, ns) != nil {
+		t.Error("something was written")
+	}
+}
+
 // As after an uninstallation, when the leader is still in its grace period: what
 // it wrote then would have no owner and be left over.
 func TestPublisher_WritesNothingForAServiceThatDoesNotExist(t *testing.T) {

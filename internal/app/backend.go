@@ -36,7 +36,6 @@ func openBackend(p Program, c *config.Config, texts *parsed, log *slog.Logger) (
 	client, err := kube.NewClient(kube.Options{
 		Kubeconfig: c.Kubeconfig,
 		UserAgent:  "k8s-await-election/" + p.Version,
-		Logger:     log,
 	})
 	if err != nil {
 		return nil, err

@@ -446,6 +446,11 @@ type publisher struct {
 	stuck, emptyHangs, emptyStuck bool
 }
 
+func (b *publisher) Prepare(ctx context.Context) {
+	b.p.w.story.tellAside(b.p.name, "prepared")
+	<-ctx.Done() // an API server that does not answer
+}
+
 func (b *publisher) Publish(ctx context.Context) {
 	tell := b.p.w.story.tell
 	tell(b.p.name, "published")

@@ -42,6 +42,10 @@ type Readiness interface {
 
 // Publisher leads clients to this Pod. Implemented by internal/kube.
 type Publisher interface {
+	// Prepare finds out, while the command starts, what Publish has to know, so
+	// that what is left to do is one write. It changes nothing, and returns when
+	// ctx ends at the latest.
+	Prepare(ctx context.Context)
 	// Publish makes this Pod the one destination and puts right what somebody
 	// else changes, until ctx ends. It retries what fails, and leaves the
 	// destination as it is when it returns.

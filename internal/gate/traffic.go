@@ -17,6 +17,11 @@ func (g *Gate) openTraffic(ctx context.Context, leads func() bool) *traffic {
 	t := &traffic{stop: stop, ended: make(chan struct{})}
 	go func() {
 		defer close(t.ended)
+		var preparing sync.WaitGroup
+		defer preparing.Wait()
+		if g.Publisher != nil {
+			preparing.Go(func() { g.Publisher.Prepare(ctx) })
+		}
 		hold := func() {}
 		g.Readiness.Watch(ctx, func(ready bool) {
 			g.Logger.Info("readiness changed", "ready", ready)

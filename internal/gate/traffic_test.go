@@ -28,6 +28,18 @@ func TestGate_PublishesWhileTheCommandIsReady(t *testing.T) {
 	})
 }
 
+func TestGate_PreparesToPublishWhileTheCommandBecomesReady(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(w *world) {
+		a := w.leader("a", func(p *pod) { p.readiness.unready = true })
+		w.wantOrder("a started", "a prepared")
+		a.readiness.become(true)
+		a.readiness.become(false)
+		a.readiness.become(true)
+		w.wantOrder("a started", "a prepared")
+	})
+}
+
 func TestGate_PublishesNothingWhenTheCommandIsNeverReady(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(w *world) {

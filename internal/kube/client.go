@@ -26,9 +26,6 @@ type Options struct {
 	// UserAgent names the program and its version to the API server, whose audit
 	// log keeps it. Each transport adds its purpose. Empty: k8s-await-election.
 	UserAgent string
-	// Logger is for what the publishers and announcers of the client have to say.
-	// Required.
-	Logger *slog.Logger
 }
 
 // LogTo sends what the Kubernetes client library logs to the logger, for the
@@ -41,7 +38,6 @@ func LogTo(logger *slog.Logger) {
 // goroutine.
 type Client struct {
 	server *url.URL
-	log    *slog.Logger
 	// writes carries lock reads and writes, watches the watches, others all
 	// else. None shares a connection with another: a watch's dead HTTP/2
 	// connection would hold up every request on it.
@@ -66,7 +62,7 @@ func NewClient(options Options) (*Client, error) {
 	if err != nil {
 		return nil, errors.New("find the address of the API server: the host in the configuration is not a valid URL")
 	}
-	c := &Client{server: server, log: options.Logger}
+	c := &Client{server: server}
 	if c.writes, err = httpClient(config, options.UserAgent+"/lock", configureWrites); err != nil {
 		return nil, err
 	}

@@ -1,7 +1,6 @@
 package kube
 
 import (
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,7 +9,7 @@ import (
 
 func TestNewClient_OutsideAClusterSaysWhatToSet(t *testing.T) {
 	t.Setenv("KUBERNETES_SERVICE_HOST", "")
-	_, err := NewClient(Options{Logger: slog.New(slog.DiscardHandler)})
+	_, err := NewClient(Options{})
 	if err == nil || !strings.Contains(err.Error(), "KUBECONFIG") || !strings.Contains(err.Error(), "LOCK_TYPE=file") {
 		t.Errorf("got %v", err)
 	}
@@ -40,7 +39,7 @@ func TestNewClient_NamesTheKubeconfigAndARemedyButNotItsContent(t *testing.T) {
 			"contexts":[{"name":"c","context":{"cluster":"c","user":"c"}}],"users":[{"name":"c","user":{"token":"secret-token"}}],
 			"clusters":[{"name":"c","cluster":{"server":"https://127.0.0.1:1","certificate-authority":"/does/not/exist"}}]}`): "config view",
 	} {
-		_, err := NewClient(Options{Kubeconfig: path, Logger: slog.New(slog.DiscardHandler)})
+		_, err := NewClient(Options{Kubeconfig: path})
 		if err == nil {
 			t.Errorf("%s: no error", path)
 			continue
@@ -59,7 +58,7 @@ func TestNewClient_TakesAListOfKubeconfigsOfWhichSomeAreMissing(t *testing.T) {
 		t.Fatal(err)
 	}
 	list := "/does/not/exist" + string(filepath.ListSeparator) + path
-	c, err := NewClient(Options{Kubeconfig: list, Logger: slog.New(slog.DiscardHandler)})
+	c, err := NewClient(Options{Kubeconfig: list})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -74,10 +74,12 @@ type Publisher struct {
 	client  *Client
 	options PublisherOptions
 	log     *slog.Logger
-	owner   serviceOwner
+	owner   *serviceOwner
 	label   *labelled     // nil: none
 	left    chan struct{} // cap 1: the label is to be looked after
 	rivals  sync.Once
+	// mirrors: there are Endpoints that the control plane mirrors.
+	mirrors recent[bool]
 
 	mu      sync.Mutex
 	current []destination // what the last Publish wrote for the Service
@@ -119,9 +121,8 @@ func NewPublisher(c *Client, options PublisherOptions) (*Publisher, error) {
 	}
 	p := &Publisher{
 		client: c, options: options,
-		log:   options.Logger,
-		owner: serviceOwner{client: c, namespace: options.Namespace, name: options.Service},
-		left:  make(chan struct{}, 1),
+		log:  options.Logger,
+		left: make(chan struct{}, 1),
 	}
 	if options.Service != "" {
 		p.log = p.log.With("service", options.Namespace+"/"+options.Service)
@@ -132,6 +133,7 @@ func NewPublisher(c *Client, options PublisherOptions) (*Publisher, error) {
 		}
 		p.label = newLabelled(c, options, p.log)
 	}
+	p.owner = &serviceOwner{client: c, namespace: options.Namespace, name: options.Service, log: p.log}
 	return p, nil
 }
 
@@ -167,6 +169,19 @@ func (p *Publisher) stepDown() {
 	}
 }
 
+// Prepare implements gate.Publisher. It also makes the connection.
+func (p *Publisher) Prepare(ctx context.Context) {
+	if p.options.Service == "" {
+		return
+	}
+	var all sync.WaitGroup
+	all.Go(func() { _, _ = p.owner.find(ctx) })
+	if p.options.Mode == PublishAuto {
+		all.Go(func() { p.mirrored(ctx) })
+	}
+	all.Wait()
+}
+
 // Publish implements gate.Publisher.
 func (p *Publisher) Publish(ctx context.Context) {
 	var all sync.WaitGroup
@@ -177,7 +192,7 @@ func (p *Publisher) Publish(ctx context.Context) {
 	if p.options.Service == "" {
 		return
 	}
-	all.Go(func() { _, _ = p.owner.find(ctx) }) // while the rest is being found out
+	p.Prepare(ctx)
 	var chosen []destination
 	written := 0 // of the first ones
 	switch p.options.Mode {
@@ -254,21 +269,27 @@ func (p *Publisher) choose(ctx context.Context) (chosen []destination, written i
 // mirrored tells whether there are Endpoints that the control plane mirrors. It
 // asks until there is an answer: with a guess, two sources might lead traffic.
 func (p *Publisher) mirrored(ctx context.Context) bool {
-	l := &legacy{client: p.client, options: p.options}
-	var there object
-	p.retry(ctx, "looking for Endpoints of the service", func(ctx context.Context) error {
-		var err error
-		there, err = l.get(ctx)
-		if isForbidden(err) {
-			p.log.Debug("not permitted to look for Endpoints of the service", "err", err)
-			return nil
+	answer, _ := p.mirrors.get(func(bool) (bool, error) {
+		l := &legacy{client: p.client, options: p.options}
+		var there object
+		answered := p.retry(ctx, "looking for Endpoints of the service", func(ctx context.Context) error {
+			var err error
+			there, err = l.get(ctx)
+			if isForbidden(err) {
+				p.log.Debug("not permitted to look for Endpoints of the service", "err", err)
+				return nil
+			}
+			if isAbsent(err) {
+				return nil
+			}
+			return err
+		})
+		if !answered {
+			return false, context.Cause(ctx)
 		}
-		if isAbsent(err) {
-			return nil
-		}
-		return err
+		return there != nil && mirrored(there), nil
 	})
-	return there != nil && mirrored(there)
+	return answer
 }
 
 // keep publishes one destination and puts it right until ctx ends.
@@ -396,53 +417,4 @@ func (p *Publisher) warnOfRivals(ctx context.Context) {
 		p.log.Warn("another EndpointSlice takes part of the service's traffic: delete it once nothing needs it, and see that the Service has no selector",
 			"endpointslice", other.Metadata.Namespace+"/"+other.Metadata.Name, "managed_by", manager)
 	}
-}
-
-// serviceOwner finds the Service, which is to own what is created for it: when
-// the release is uninstalled, nothing is left.
-type serviceOwner struct {
-	client          *Client
-	namespace, name string
-
-	mu     sync.Mutex
-	at     time.Time
-	found  *ownerReference
-	absent error
-}
-
-// find is nil where the Service cannot be read, and an error where it does not
-// exist: what is created then would lead nobody anywhere, and would be left over
-// after an uninstallation, when the leader is still in its grace period. It asks
-// again where the last answer is older than a second: a Service made anew is
-// another owner, and what belongs to one that is gone is deleted.
-func (o *serviceOwner) find(ctx context.Context) (*ownerReference, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if !o.at.IsZero() && time.Since(o.at) < time.Second {
-		return o.found, o.absent
-	}
-	text, err := o.client.do(ctx, request{
-		client: o.client.others, method: http.MethodGet, verb: "get",
-		resource: services, namespace: o.namespace, name: o.name, byName: true,
-	})
-	o.absent = nil
-	switch {
-	case isAbsent(err):
-		o.found, o.absent = nil, err
-	case err != nil: // the one that was found before is still right, as a rule
-		if o.found == nil {
-			o.client.log.Debug("what is created for the service will have no owner", "err", err)
-		}
-	default:
-		var service struct {
-			Metadata struct {
-				UID string `json:"uid"`
-			} `json:"metadata"`
-		}
-		if json.Unmarshal(text, &service) == nil && service.Metadata.UID != "" {
-			o.found = &ownerReference{APIVersion: services.apiVersion(), Kind: services.kind, Name: o.name, UID: service.Metadata.UID}
-		}
-	}
-	o.at = time.Now()
-	return o.found, o.absent
 }
