@@ -134,6 +134,24 @@ func (b *bench) measureTool(ctx context.Context, t tool, only []string) (*Result
 			return nil, err
 		}
 	}
+	if slices.Contains(only, "many") {
+		progress("%s: %d leaders at once", t.name, b.settings.Leases)
+		if err := one("many", 1, func() (map[string]float64, error) { return b.many(ctx, t) }); err != nil {
+			return nil, err
+		}
+	}
+	if slices.Contains(only, "crowd") {
+		for _, size := range b.settings.Crowds {
+			progress("%s: a crowd of %d", t.name, size)
+			samples, err := b.crowd(ctx, t, size)
+			for _, values := range samples {
+				result.sample(values)
+			}
+			if err := one("crowd", 1, func() (map[string]float64, error) { return nil, err }); err != nil {
+				return nil, err
+			}
+		}
+	}
 	for _, fault := range faults {
 		if !slices.Contains(only, fault.name) {
 			continue
@@ -149,7 +167,7 @@ func (b *bench) measureTool(ctx context.Context, t tool, only []string) (*Result
 
 // fault measures one run with a fleet of its own.
 func (b *bench) fault(ctx context.Context, t tool, fault figure) (values map[string]float64, err error) {
-	f, err := b.newFleet(ctx, t, fault.proxied)
+	f, err := b.newFleet(ctx, t, replicas, fault.proxied)
 	defer func() {
 		if err != nil && ctx.Err() == nil {
 			progress("the replicas' last words:\n%s", f.logs())
@@ -185,7 +203,7 @@ func (b *bench) idle(ctx context.Context, t tool) (samples []map[string]float64,
 		}
 	}()
 	for range (b.settings.Runs + 1) / 2 {
-		f, err := b.newFleet(ctx, t, false)
+		f, err := b.newFleet(ctx, t, replicas, false)
 		fleets = append(fleets, f)
 		if err != nil {
 			return nil, err

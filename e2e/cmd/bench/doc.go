@@ -28,6 +28,11 @@
 //	blackhole  Everything between the leader's gate and the API server is held
 //	           back, nothing is closed: for how long two children ran at once,
 //	           and the next child's start, beyond lease expiry as above.
+//	crowd      Many candidates (-crowds) for one Lease: TERM as above, again and
+//	           again; and how many writes of the Lease fail in each hand-over.
+//	many       Many leaders (-leases), each on a Lease of its own: the requests,
+//	           and the CPU time of kube-apiserver and of a gate, while nothing
+//	           happens for as long as for idle.
 //	startup    ENABLED unset, without namespaces: how much later the child starts
 //	           than without the tool.
 //

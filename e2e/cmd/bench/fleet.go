@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -26,7 +25,7 @@ const (
 	silent = time.Second
 )
 
-// fleet is three replicas of one tool on one Lease of their own. All methods
+// fleet is the replicas of one tool on one Lease of their own. All methods
 // belong to the benchmark's main goroutine.
 type fleet struct {
 	server   *apiserver.Server
@@ -45,15 +44,19 @@ type replica struct {
 	ended   chan struct{} // closed when the gate has ended
 }
 
-// newFleet starts three replicas. Proxied, each reaches the API server through
-// a proxy of its own. The fleet must be stopped, also after an error.
-func (b *bench) newFleet(ctx context.Context, t tool, proxied bool) (*fleet, error) {
+// replicas is how many a fleet has, unless their number is what is measured.
+const replicas = 3
+
+// newFleet starts that many replicas. Proxied, each reaches the API server
+// through a proxy of its own. The fleet must be stopped, also after an error.
+func (b *bench) newFleet(ctx context.Context, t tool, size int, proxied bool) (*fleet, error) {
 	b.fleets++
 	f := &fleet{server: b.server, settings: b.settings, lease: fmt.Sprintf("lease-%d", b.fleets)}
 	folder := filepath.Join(b.folder, f.lease)
 	runs := filepath.Join(folder, "runs")
 	f.record = record.NewReader(runs)
-	for _, name := range []string{"a", "b", "c"} {
+	for i := range size {
+		name := fmt.Sprintf("replica-%d", i+1)
 		if err := f.add(ctx, b, t, filepath.Join(folder, name), runs, name, proxied); err != nil {
 			return f, fmt.Errorf("start replica %s: %w", name, err)
 		}
@@ -166,12 +169,27 @@ func (f *fleet) until(ctx context.Context, limit time.Duration, what string, don
 	}
 }
 
-// settled waits until one child runs and every replica has spoken to the API
-// server, then leaves them alone for a while, and returns the child's run and
-// its gate.
-func (f *fleet) settled(ctx context.Context) (leader record.Run, gate *replica, err error) {
+// led waits until one child runs, and returns its run and its gate.
+func (f *fleet) led(ctx context.Context) (leader record.Run, gate *replica, err error) {
 	err = f.until(ctx, f.patience(), "the first child", func(runs []record.Run) bool { return len(runs) > 0 })
 	if err != nil {
+		return leader, nil, err
+	}
+	runs, err := f.record.Runs()
+	if err != nil {
+		return leader, nil, err
+	}
+	if leader = runs[0]; len(runs) > 1 || leader.Ended {
+		return leader, nil, fmt.Errorf("%d children were started before anything happened", len(runs))
+	}
+	gate, err = f.replica(leader.Name)
+	return leader, gate, err
+}
+
+// settled waits until one child runs and every replica has spoken to the API
+// server, then leaves them alone for a while. It returns what led does.
+func (f *fleet) settled(ctx context.Context) (leader record.Run, gate *replica, err error) {
+	if _, _, err = f.led(ctx); err != nil {
 		return leader, nil, err
 	}
 	for deadline := time.Now().Add(f.patience()); ; {
@@ -192,15 +210,7 @@ func (f *fleet) settled(ctx context.Context) (leader record.Run, gate *replica, 
 	if err := pause(ctx, f.settings.Settle); err != nil {
 		return leader, nil, err
 	}
-	runs, err := f.record.Runs()
-	if err != nil {
-		return leader, nil, err
-	}
-	if leader = runs[0]; len(runs) > 1 || leader.Ended {
-		return leader, nil, fmt.Errorf("%d children were started before anything happened", len(runs))
-	}
-	gate, err = f.replica(leader.Name)
-	return leader, gate, err
+	return f.led(ctx)
 }
 
 // seen reports whether the audit log has requests of every replica.
@@ -209,8 +219,12 @@ func (f *fleet) seen() (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	spoke := map[string]bool{}
+	for _, q := range requests {
+		spoke[q.User.Username] = true
+	}
 	for _, r := range f.replicas {
-		if !slices.ContainsFunc(requests, func(q apiserver.Request) bool { return q.User.Username == r.user }) {
+		if !spoke[r.user] {
 			return false, nil
 		}
 	}

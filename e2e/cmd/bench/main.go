@@ -19,6 +19,8 @@ import (
 const (
 	defaultRuns = 10
 	defaultIdle = time.Minute
+	// defaultLeases is a cluster with many elected workloads.
+	defaultLeases = 200
 )
 
 // Settings are the same for all tools.
@@ -29,6 +31,10 @@ type Settings struct {
 	Retry  time.Duration `json:"retry_period_ns"`
 	Idle   time.Duration `json:"idle_ns"`
 	Settle time.Duration `json:"settle_ns"`
+	// Crowds are numbers of candidates for one Lease; Leases is a number of
+	// leaders at once.
+	Crowds []int `json:"crowds"`
+	Leases int   `json:"leases"`
 }
 
 type options struct {
@@ -41,7 +47,7 @@ type options struct {
 }
 
 // figureNames are what -only chooses from, in the order of measuring.
-var figureNames = []string{"size", "startup", "idle", "term", "child", "gate", "blackhole"}
+var figureNames = []string{"size", "startup", "idle", "many", "crowd", "term", "child", "gate", "blackhole"}
 
 // errInterrupted is the cause of the context's end after a signal.
 var errInterrupted = errors.New("interrupted")
@@ -89,7 +95,7 @@ func run() int {
 // parse reads the arguments. runs is what the environment says of their number;
 // a flag wins.
 func parse(arguments []string, runs string) (options, error) {
-	o := options{settings: Settings{Runs: defaultRuns}, only: figureNames}
+	o := options{settings: Settings{Runs: defaultRuns, Crowds: []int{50}}, only: figureNames}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	if runs != "" {
 		n, err := strconv.Atoi(runs)
@@ -119,6 +125,18 @@ func parse(arguments []string, runs string) (options, error) {
 	flags.DurationVar(&o.settings.Retry, "retry", 0, "retry period; 2/15 of the lease if not given")
 	flags.DurationVar(&o.settings.Idle, "idle", defaultIdle, "how long nothing happens")
 	flags.DurationVar(&o.settings.Settle, "settle", 5*time.Second, "how long a new fleet is left alone before a fault")
+	flags.IntVar(&o.settings.Leases, "leases", defaultLeases, "many: how many leaders, each on a Lease of its own")
+	flags.Func("crowds", "crowd: how many candidates for one Lease, as in 50,500 (50 by default)", func(text string) (err error) {
+		o.settings.Crowds = nil
+		for word := range strings.SplitSeq(text, ",") {
+			size, err := strconv.Atoi(word)
+			if err != nil || size < 2 {
+				return errors.New("want numbers from 2 on, as in 50,500")
+			}
+			o.settings.Crowds = append(o.settings.Crowds, size)
+		}
+		return nil
+	})
 	flags.StringVar(&o.recorder, "recorder", "", "the recorder's `binary`; built if not given")
 	flags.StringVar(&o.json, "json", "", "write all samples to this `file`")
 	if err := flags.Parse(arguments); err != nil {
@@ -142,6 +160,8 @@ func parse(arguments []string, runs string) (options, error) {
 		return o, errors.New("-lease: want whole seconds, as a Lease keeps them; as in 15s")
 	case s.Renew <= 0 || s.Renew >= s.Lease || s.Retry <= 0 || s.Retry >= s.Renew:
 		return o, errors.New("want -retry < -renew < -lease, as in 2s, 10s and 15s")
+	case s.Leases < 1:
+		return o, errors.New("-leases: want at least 1")
 	case s.Idle <= 0 || s.Settle < 0:
 		return o, errors.New("-idle must be positive, -settle must not be negative")
 	}

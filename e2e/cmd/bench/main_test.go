@@ -1,6 +1,7 @@
 package main
 
 import (
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -12,8 +13,8 @@ func TestParse_MeasuresEverythingTenTimesByDefault(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Settings{Runs: 10, Lease: 15 * time.Second, Renew: 10 * time.Second, Retry: 2 * time.Second, Idle: time.Minute, Settle: 5 * time.Second}
-	if o.settings != want || !slices.Equal(o.only, figureNames) {
+	want := Settings{Runs: 10, Lease: 15 * time.Second, Renew: 10 * time.Second, Retry: 2 * time.Second, Idle: time.Minute, Settle: 5 * time.Second, Crowds: []int{50}, Leases: 200}
+	if !reflect.DeepEqual(o.settings, want) || !slices.Equal(o.only, figureNames) {
 		t.Errorf("%+v of %v, want %+v", o.settings, o.only, want)
 	}
 	if len(o.tools) != 2 || !o.ours || o.tools[0].template[0] != "/bin/gate" {
@@ -45,6 +46,9 @@ func TestParse_RefusesWhatCannotBeMeasured(t *testing.T) {
 		"a deadline past the lease": {"-gate", "g", "-lease", "3s", "-renew", "3s"},
 		"a retry past the deadline": {"-gate", "g", "-lease", "3s", "-retry", "2s"},
 		"no idle time":              {"-gate", "g", "-idle", "0s"},
+		"a crowd of one":            {"-gate", "g", "-crowds", "50,1"},
+		"a crowd of many":           {"-gate", "g", "-crowds", "many"},
+		"no leader":                 {"-gate", "g", "-leases", "0"},
 		"an argument":               {"-gate", "g", "more"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -21,7 +21,15 @@ func rows(s Settings) []row {
 	if s.Idle != defaultIdle {
 		minute = s.Idle.String()
 	}
-	return []row{
+	var crowds []row
+	for _, size := range s.Crowds {
+		crowds = append(crowds, row{fmt.Sprintf("TERM to the leader of %d candidates: old child's last sign → next child's start", size), "", "≤ 30 ms at 500", crowdGap(size), func(r *Result) string {
+			return spread(r.Samples[crowdGap(size)])
+		}}, row{fmt.Sprintf("failed writes in such a hand-over among %d, by all", size), "", "≤ 5 at 500", crowdFailed(size), func(r *Result) string {
+			return fmt.Sprintf("%.0f (%.0f – %.0f)", median(r.Samples[crowdFailed(size)]), slices.Min(r.Samples[crowdFailed(size)]), slices.Max(r.Samples[crowdFailed(size)]))
+		}})
+	}
+	return append([]row{
 		{"TERM to the leader: old child's last sign → next child's start", "17.0 s, child not ended gracefully", "≤ 20 ms, child ended gracefully", termGap, func(r *Result) string {
 			return spread(r.Samples[termGap]) + ", child ended gracefully in " + share(r.Samples[termGraceful])
 		}},
@@ -58,7 +66,11 @@ func rows(s Settings) []row {
 		{"two children at once, in all the other runs", "", "never", otherOverlap, func(r *Result) string {
 			return atOnce(r.Samples[otherOverlap])
 		}},
-	}
+		{fmt.Sprintf("%d leaders at once: lock requests a second", s.Leases), "", "", manyRequests, func(r *Result) string {
+			return fmt.Sprintf("%.1f; kube-apiserver keeps %.2f cores busy, a gate uses %.0f ms a minute",
+				median(r.Samples[manyRequests]), median(r.Samples[manyServer]), median(r.Samples[manyGate]))
+		}},
+	}, crowds...)
 }
 
 // markdown is the table of all results.
