@@ -252,6 +252,7 @@ endif
 
 BENCH_RUNS ?= 10
 BENCH_JSON ?= bin/bench.json
+BENCH_SVG ?= bin/bench.svg
 BENCH_ARGS ?=
 
 .PHONY: bench
@@ -259,7 +260,7 @@ bench: build assets ## measure the hand-over times on a real API server; BENCH_R
 	@mkdir -p bin/tools
 	@CGO_ENABLED=0 go -C e2e build -o ../bin/tools/ ./cmd/bench ./cmd/recorder
 	@KUBEBUILDER_ASSETS=$(abspath $(ASSETS)) bin/tools/bench -gate $(abspath $(GATE)) -recorder $(abspath bin/tools/recorder) \
-		-runs $(BENCH_RUNS) -json $(BENCH_JSON) $(BENCH_ARGS)
+		-runs $(BENCH_RUNS) -json $(BENCH_JSON) -svg $(BENCH_SVG) $(BENCH_ARGS)
 
 .PHONY: clean
 clean: ## remove what was built here (not the cache in ~/.cache)

@@ -68,6 +68,11 @@ func measure(ctx context.Context, o options) (err error) {
 			return err
 		}
 	}
+	if o.svg != "" {
+		if err := report.draw(o.svg); err != nil {
+			return err
+		}
+	}
 	if !o.ours {
 		return nil
 	}

@@ -44,6 +44,7 @@ type options struct {
 	only     []string
 	recorder string
 	json     string
+	svg      string
 }
 
 // figureNames are what -only chooses from, in the order of measuring.
@@ -139,6 +140,7 @@ func parse(arguments []string, runs string) (options, error) {
 	})
 	flags.StringVar(&o.recorder, "recorder", "", "the recorder's `binary`; built if not given")
 	flags.StringVar(&o.json, "json", "", "write all samples to this `file`")
+	flags.StringVar(&o.svg, "svg", "", "draw all times to this `file`")
 	if err := flags.Parse(arguments); err != nil {
 		return o, err
 	}
