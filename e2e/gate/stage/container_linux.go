@@ -10,7 +10,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -61,7 +63,7 @@ func start(folder string, pod Pod, environ, command []string) (*Container, error
 	if pod.Network != nil {
 		pod.Network.Do(func() { err = c.cmd.Start() })
 	} else {
-		err = c.cmd.Start()
+		fork(func() { err = c.cmd.Start() })
 	}
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", pod.Name, err)
@@ -75,6 +77,30 @@ func start(folder string, pod Pod, environ, command []string) (*Container, error
 		}
 	}()
 	return c, nil
+}
+
+var (
+	forks  = make(chan func())
+	forker sync.Once
+)
+
+// fork calls f on a thread that does not end: the end of a thread is the death of
+// all that it has started with a parent-death signal (prctl(2)).
+func fork(f func()) {
+	forker.Do(func() {
+		go func() {
+			runtime.LockOSThread()
+			for f := range forks {
+				f()
+			}
+		}()
+	})
+	done := make(chan struct{})
+	forks <- func() {
+		defer close(done)
+		f()
+	}
+	<-done
 }
 
 func (c *Container) file(name string) string { return filepath.Join(c.folder, name) }
