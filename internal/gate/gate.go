@@ -8,7 +8,8 @@
 // cannot be proven the lock is never released: the gate ends before the lease
 // does and, as PID 1 of its PID namespace, takes everything with it.
 //
-// It guarantees nothing where the gate itself is stopped or killed without
+// Where the gate itself is stopped, somebody else must kill for it (internal/guard);
+// it takes its term for lost then. It guarantees nothing where it is killed without
 // being PID 1. internal/app is its caller.
 package gate
 
@@ -206,6 +207,11 @@ func (g *Gate) wait(ctx context.Context, leave <-chan struct{}, term *elector.Te
 	for {
 		select {
 		case <-process.Exited():
+			if why == endedByItself && !term.Valid() {
+				// We have stood still, and its guard has kept the deadline for us;
+				// the lease may be another's by now.
+				why = leaseLost
+			}
 			return why
 		case sig := <-g.Signals:
 			s := sig.(syscall.Signal)

@@ -313,3 +313,24 @@ func TestGate_DoesNotAskTwiceWhenTheLeaseIsLostDuringAStop(t *testing.T) {
 		}
 	})
 }
+
+// As when the gate was stopped and its guard has killed the command: the gate goes
+// on, and finds everything past at once.
+func TestGate_TakesATermForLostThatPassedWhileItStoodStill(t *testing.T) {
+	t.Parallel()
+	repeat(t, func(w *world) {
+		a := w.leader("a", func(p *pod) { p.command.taking = 2 * lease })
+		w.heir("b")
+		t0 := a.cutOff()
+		a.signals <- syscall.SIGUSR1 // whose delivery keeps the gate
+		w.at(t0 + lease - margin)
+		a.exit(killed)
+		w.at(t0 + lease + time.Second)
+		a.link.heal()
+		w.at(t0 + 4*lease)
+		w.wantOrder("a exited 137", "b acquired", "b started", "a swept")
+		w.wantNever("a", "released")
+		w.wantNever("b", "exited 137")
+		a.wantEnd(killed, ErrLost)
+	})
+}
