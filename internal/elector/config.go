@@ -23,8 +23,8 @@ func KillMargin(lease time.Duration) time.Duration {
 	return max(lease/10, minKillMargin)
 }
 
-// Config is what an Elector needs. All fields but WallSteps, Requests and
-// Jitter are required.
+// Config is what an Elector needs. All fields but WallSteps, Deadline, Requests
+// and Jitter are required.
 type Config struct {
 	Lock Lock
 	// Identity is this candidate's name in the record; unique among those that
@@ -52,6 +52,10 @@ type Config struct {
 	// nothing else. Nil: never.
 	WallSteps <-chan struct{}
 
+	// Deadline is told T0 + LeaseDuration − KillMargin, by HolderClock, each time
+	// T0 moves, and first before the child may be started: for whoever keeps it
+	// in our place when this process cannot. It must not wait. Nil: nobody does.
+	Deadline func(at time.Duration)
 	// Requests is called after each answer of the lock, from any goroutine.
 	// Nil: nobody listens.
 	Requests func(Request)
@@ -90,6 +94,9 @@ func (c *Config) validate() error {
 	}
 	if c.RetryPeriod <= 0 || c.RetryPeriod >= c.RenewDeadline {
 		mistakes = append(mistakes, fmt.Errorf("retry period %v is not between 0 and the renew deadline %v", c.RetryPeriod, c.RenewDeadline))
+	}
+	if c.Deadline == nil {
+		c.Deadline = func(time.Duration) {}
 	}
 	if c.Requests == nil {
 		c.Requests = func(Request) {}

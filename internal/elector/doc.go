@@ -26,7 +26,8 @@
 // # What is not guaranteed
 //
 // A process that is paused, killed or hung cannot end its child: the gate must
-// be such that its own death ends it (PID 1). Clocks that stand still for the
+// be such that its own death ends it (PID 1), and somebody else must keep the
+// kill's deadline beside it, which Config.Deadline tells (internal/guard). Clocks that stand still for the
 // holder alone (a paused virtual machine), a lock whose past is restored, and a
 // lock deleted before a candidate first saw it are outside. For these the
 // fencing token, the revision that the acquiring write returned, grows from

@@ -50,7 +50,7 @@ func newTerm(e *Elector, a answer) *Term {
 		closing: make(chan struct{}),
 		held:    make(chan struct{}),
 	}
-	t.t0.Store(int64(a.sent))
+	t.answered(a.sent)
 	if !t.Valid() {
 		return nil
 	}
@@ -126,6 +126,13 @@ func (t *Term) Abandon() {
 	close(t.closing)
 	<-t.held
 	t.e.term.CompareAndSwap(t, nil)
+}
+
+// answered moves T0 to the instant at which a write was sent that has succeeded.
+func (t *Term) answered(sent time.Duration) {
+	t0 := max(sent, t.renewed())
+	t.e.Deadline(t0 + t.e.LeaseDuration - KillMargin(t.e.LeaseDuration))
+	t.t0.Store(int64(t0))
 }
 
 // renewed is T0.
@@ -229,10 +236,10 @@ func (t *Term) hold() {
 				// Too late to go on, but the kill moves.
 				t.end(late)
 				silent = true
-				t.t0.Store(int64(max(a.sent, t.renewed())))
+				t.answered(a.sent)
 				t.spec = a.obs.Spec
 			case a.err == nil:
-				t.t0.Store(int64(max(a.sent, t.renewed())))
+				t.answered(a.sent)
 				t.spec = a.obs.Spec
 				due = t.renewed() + e.RetryPeriod
 			case errors.Is(a.err, ErrConflict):
