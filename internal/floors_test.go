@@ -30,7 +30,9 @@ var floors = []struct {
 }{
 	{"core, the election", []string{"internal/elector", "internal/elector/electortest"}},
 	{"core, the one rule", []string{"internal/gate"}},
-	{"what child and app both start commands by", []string{"internal/child/command"}},
+	{"what several rooms do to processes", []string{"internal/child/command", "internal/child/tree", "internal/memory"}},
+	{"the second line of defence", []string{"internal/guard"}},
+	{"what the program is when a gate starts it again", []string{"internal/self"}},
 	{"adapters", []string{
 		"internal/child", "internal/clock", "internal/config", "internal/filelock", "internal/instance",
 		"internal/kube", "internal/probe", "internal/selfinstall", "internal/status", "internal/statusfile",

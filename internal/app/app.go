@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 
+	"github.com/k8s-await-election/k8s-await-election/internal/child"
 	"github.com/k8s-await-election/k8s-await-election/internal/child/command"
 	"github.com/k8s-await-election/k8s-await-election/internal/config"
 	"github.com/k8s-await-election/k8s-await-election/internal/gate"
@@ -98,7 +99,7 @@ func exitStatus(status int, err error) int {
 	switch {
 	case err == nil:
 		return status
-	case errors.Is(err, gate.ErrLost), errors.Is(err, gate.ErrAlive):
+	case errors.Is(err, gate.ErrLost), errors.Is(err, gate.ErrAlive), errors.Is(err, child.ErrUnguarded):
 		return exitLost
 	case errors.Is(err, errConfig):
 		return exitConfig

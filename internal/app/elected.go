@@ -16,7 +16,9 @@ import (
 	"github.com/k8s-await-election/k8s-await-election/internal/config"
 	"github.com/k8s-await-election/k8s-await-election/internal/elector"
 	"github.com/k8s-await-election/k8s-await-election/internal/gate"
+	"github.com/k8s-await-election/k8s-await-election/internal/guard"
 	"github.com/k8s-await-election/k8s-await-election/internal/instance"
+	"github.com/k8s-await-election/k8s-await-election/internal/memory"
 	"github.com/k8s-await-election/k8s-await-election/internal/probe"
 	"github.com/k8s-await-election/k8s-await-election/internal/status"
 )
@@ -53,6 +55,11 @@ func connect(p Program, c *config.Config, texts *parsed, signals <-chan os.Signa
 		return 0, err
 	}
 
+	guarded, err := guard.New()
+	if err != nil {
+		return 0, err
+	}
+
 	backend, err := openBackend(p, c, texts, log)
 	if err != nil {
 		return 0, fmt.Errorf("%w: %w", errConfig, err)
@@ -72,6 +79,7 @@ func connect(p Program, c *config.Config, texts *parsed, signals <-chan os.Signa
 		HolderClock:    clock.Boottime,
 		CandidateClock: clock.Monotonic,
 		WallSteps:      steps,
+		Deadline:       guarded.Hold,
 		Requests:       func(r elector.Request) { count(metrics, r) },
 		Logger:         log,
 	})
@@ -92,9 +100,11 @@ func connect(p Program, c *config.Config, texts *parsed, signals <-chan os.Signa
 	if err != nil {
 		return 0, err
 	}
+	leading, stepDown := context.WithCancelCause(ctx)
+	defer stepDown(nil)
 	run := gate.New(gate.Config{
 		Elector:         election,
-		Spawner:         spawner{supervisor.Command(c.Command)},
+		Spawner:         spawner{supervisor.Command(c.Command, guarded, stepDown)},
 		Readiness:       checks,
 		Publisher:       backend.publisher,
 		Announcer:       backend.announcer,
@@ -130,12 +140,15 @@ func connect(p Program, c *config.Config, texts *parsed, signals <-chan os.Signa
 	others.Go(func() { _ = election.Run(ctx) })
 	others.Go(func() { backend.run(ctx) })
 
-	shed := time.AfterFunc(c.RetryPeriod, shedStartup) // the first connections are made by then
+	shed := time.AfterFunc(c.RetryPeriod, memory.ShedStartup) // the first connections are made by then
 	defer shed.Stop()
 
-	code, err := run.Run(ctx)
+	code, err := run.Run(leading)
 	if errors.Is(err, gate.ErrAlive) {
 		return 0, err // wait for nobody
+	}
+	if cause := context.Cause(leading); errors.Is(cause, child.ErrUnguarded) {
+		err = errors.Join(cause, err)
 	}
 	end()
 	ended := make(chan struct{})

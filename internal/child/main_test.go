@@ -21,6 +21,8 @@ import (
 	"time"
 
 	"github.com/k8s-await-election/k8s-await-election/internal/child/command"
+	"github.com/k8s-await-election/k8s-await-election/internal/child/tree"
+	"github.com/k8s-await-election/k8s-await-election/internal/guard"
 )
 
 // The tests start this test binary again as a gate that plays one scenario, as
@@ -294,7 +296,7 @@ func ignored(mask uint64) uint64 { return mask &^ (7 << 31) }
 
 // ignores reports whether this process ignores a signal.
 func ignores(sig syscall.Signal) bool {
-	mask, err := strconv.ParseUint(statusField(os.Getpid(), "SigIgn"), 16, 64)
+	mask, err := strconv.ParseUint(tree.Status(os.Getpid(), "SigIgn"), 16, 64)
 	return err == nil && mask>>(sig-1)&1 == 1
 }
 
@@ -316,15 +318,25 @@ func me(words ...string) []string {
 // start starts a command. It returns once the command has taken the place of
 // this program.
 func start(s *Supervisor, argv []string) (*Process, error) {
-	p, err := s.Command(argv).Start(nil, nil)
+	p, err := guarded(s, argv).Start(nil, nil)
 	if err != nil {
 		return nil, err
 	}
-	before := append([]byte(command.Becoming(-1, nil)[0]), 0)
+	before := append([]byte(command.Name), 0)
 	return p, await("the command in its place", func() bool {
 		words, err := os.ReadFile("/proc/" + strconv.Itoa(p.PID()) + "/cmdline")
 		return err != nil || !bytes.HasPrefix(words, before)
 	})
+}
+
+// guarded is a command whose guard has nothing to do.
+func guarded(s *Supervisor, argv []string) *Command {
+	held, err := guard.New()
+	if err != nil {
+		panic(err)
+	}
+	held.Hold(never)
+	return s.Command(argv, held, func(err error) { panic(err) })
 }
 
 // gone demands that no descendant is left: none holds the pipe, none is a
@@ -355,12 +367,20 @@ func allPIDs() []int {
 // childrenOf lists all children of a process, dead ones too.
 func childrenOf(parent int) []int {
 	return slices.DeleteFunc(allPIDs(), func(pid int) bool {
-		return statusField(pid, "PPid") != strconv.Itoa(parent)
+		return tree.Status(pid, "PPid") != strconv.Itoa(parent)
+	})
+}
+
+// commandsOf lists all children of a process but its guard.
+func commandsOf(parent int) []int {
+	return slices.DeleteFunc(childrenOf(parent), func(pid int) bool {
+		words, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cmdline")
+		return err == nil && bytes.HasPrefix(words, append([]byte(guard.Name), 0))
 	})
 }
 
 func stateOf(pid int) string {
-	state, _, _ := strings.Cut(statusField(pid, "State"), " ")
+	state, _, _ := strings.Cut(tree.Status(pid, "State"), " ")
 	return state
 }
 

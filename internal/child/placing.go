@@ -18,12 +18,9 @@ type placing struct {
 	write int
 }
 
-// newPlacing makes the pipe where it is wanted. The spawner calls it directly
+// newPlacing makes the pipe. The spawner calls it directly
 // before it forks, as nobody else may fork while the write end is open.
-func newPlacing(wanted bool) (placing, error) {
-	if !wanted {
-		return placing{write: -1}, nil
-	}
+func newPlacing() (placing, error) {
 	var ends [2]int
 	if err := syscall.Pipe2(ends[:], syscall.O_CLOEXEC|syscall.O_NONBLOCK); err != nil {
 		return placing{}, fmt.Errorf("make a pipe: %w", err)
@@ -41,16 +38,12 @@ func (p placing) until() int { return p.write }
 
 // forked is to be called after the fork, once.
 func (p placing) forked() {
-	if p.write >= 0 {
-		_ = syscall.Close(p.write)
-	}
+	_ = syscall.Close(p.write)
 }
 
 // drop is await for a process that was not made.
 func (p placing) drop() {
-	if p.read != nil {
-		_ = p.read.Close()
-	}
+	_ = p.read.Close()
 }
 
 // await returns when the process is the command, or has ended.

@@ -9,6 +9,8 @@ import (
 	"os"
 	"slices"
 	"syscall"
+
+	"github.com/k8s-await-election/k8s-await-election/internal/child/tree"
 )
 
 // Process is a command that was started. All methods may be called from any
@@ -55,7 +57,7 @@ func (p *Process) Signal(sig syscall.Signal) error {
 	}
 	err := p.kill(p.pid, sig)
 	if errors.Is(err, syscall.EPERM) {
-		return fmt.Errorf("send signal %d to the command (pid %d, uid %s): %w; %s", int(sig), p.pid, uidOf(p.pid), err, killRemedy)
+		return fmt.Errorf("send signal %d to the command (pid %d, uid %s): %w; %s", int(sig), p.pid, tree.UID(p.pid), err, killRemedy)
 	}
 	if err != nil {
 		return fmt.Errorf("send signal %d to the command (pid %d): %w", int(sig), p.pid, err)

@@ -92,6 +92,9 @@ func (s *Supervisor) ended(pid int, status syscall.WaitStatus) {
 		return // an orphan
 	}
 	delete(s.children, pid)
+	if pid == s.guard {
+		s.guard = 0
+	}
 	p.status = shellStatus(status)
 	if p.terminal {
 		s.takeTerminalBack(pid)

@@ -117,7 +117,7 @@ func init() {
 			if !Terminates(sig) || ignores(sig) {
 				continue
 			}
-			p, err := s.Command([]string{"sleep", "100"}).Start(nil, nil)
+			p, err := guarded(s, []string{"sleep", "100"}).Start(nil, nil)
 			if err != nil {
 				return err
 			}

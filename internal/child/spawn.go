@@ -5,24 +5,40 @@ package child
 import (
 	"context"
 	"errors"
+	"math"
 	"os"
 	"os/signal"
 	"runtime"
 	"syscall"
 
 	"github.com/k8s-await-election/k8s-await-election/internal/child/command"
+	"github.com/k8s-await-election/k8s-await-election/internal/guard"
 )
 
 // spawn is one request to the spawner.
 type spawn struct {
 	argv []string
 	env  []string
-	// command tells the command itself from an exec probe.
-	command bool
+	kind kind
+	// guarded is the dead-man's switch of the command and its guards.
+	guarded *guard.Switch
+	// unguarded is told when the command can have a guard no more.
+	unguarded func(error)
 	// may is asked directly before the fork. Nil: yes.
 	may   func() bool
 	reply chan<- spawned // cap 1
 }
+
+// kind is what a process is spawned for.
+type kind int
+
+const (
+	aProbe kind = iota
+	theCommand
+	// firstGuard comes before the command, nextGuard when the one before has died.
+	firstGuard
+	nextGuard
+)
 
 // permitted asks may.
 func (s spawn) permitted() bool { return s.may == nil || s.may() }
@@ -79,94 +95,130 @@ func (s *Supervisor) spawn(ctx context.Context, request spawn) (*Process, error)
 func (s *Supervisor) admit(request spawn) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	first := request.kind == theCommand || request.kind == firstGuard
 	switch {
 	case !request.permitted():
 		return ErrTooLate
-	case request.command && (s.sweeping > 0 || s.unproven):
+	case first && (s.sweeping > 0 || s.unproven):
 		return ErrNotSwept
-	case !request.command && !s.open:
+	case !first && !s.open, request.kind == nextGuard && s.guard != 0:
 		return ErrSweeping
 	}
 	s.spawning++
 	return nil
 }
 
-// fork spawns one process and enters it into the table before the reaper can
-// see it.
+// fork spawns what is asked for.
 func (s *Supervisor) fork(request spawn) (*Process, error) {
-	files := []uintptr{0, 1, 2}
-	var output *os.File
-	if !request.command {
-		var closeFiles func()
-		var err error
-		if files, closeFiles, output, err = probeFiles(); err != nil {
-			return nil, err
-		}
-		defer closeFiles()
+	switch request.kind {
+	case theCommand:
+		return s.forkCommand(request)
+	case firstGuard, nextGuard:
+		return s.forkGuard(request)
+	default:
+		return s.forkProbe(request)
 	}
-	p, err := s.enter(request, files)
+}
+
+// forkCommand spawns the command, and before it its guard, so that there is no
+// moment at which the command runs and nobody but us could end it.
+func (s *Supervisor) forkCommand(request spawn) (*Process, error) {
+	g, err := s.forkGuard(spawn{kind: firstGuard, may: request.may, guarded: request.guarded})
 	if err != nil {
-		if output != nil {
-			_ = output.Close()
-		}
+		return nil, err
+	}
+	p, err := s.place(request)
+	if err != nil {
+		g.killGroup() // it has nothing to guard
+		return nil, err
+	}
+	request.guarded.Started(p.pid)
+	go s.keepGuard(g, request)
+	return p, nil
+}
+
+// place spawns the command itself.
+func (s *Supervisor) place(request spawn) (*Process, error) {
+	placing, err := newPlacing()
+	if err != nil {
+		return nil, err
+	}
+	attr := s.attr(request.env, []uintptr{0, 1, 2})
+	attr.Sys.Foreground = s.ownsTerminal()
+	argv := command.Becoming(placing.until(), request.guarded.Until(), request.argv)
+	p, err := s.enter(request, argv, attr)
+	placing.forked()
+	if err != nil {
+		placing.drop()
+		return nil, err
+	}
+	go func() {
+		placing.await()
+		p.placed()
+	}()
+	return p, nil
+}
+
+// forkProbe spawns an exec probe.
+func (s *Supervisor) forkProbe(request spawn) (*Process, error) {
+	files, closeFiles, output, err := probeFiles()
+	if err != nil {
+		return nil, err
+	}
+	defer closeFiles()
+	// For as long as it runs at all it may: no placing, no instant.
+	argv := command.Becoming(-1, never, request.argv)
+	p, err := s.enter(request, argv, s.attr(request.env, files))
+	if err != nil {
+		_ = output.Close()
 		return nil, err
 	}
 	p.output = output
 	return p, nil
 }
 
-// enter forks and takes the child into the table.
-func (s *Supervisor) enter(request spawn, files []uintptr) (*Process, error) {
-	if err := s.admit(request); err != nil {
-		return nil, err
-	}
-	attr := &syscall.ProcAttr{
-		Env:   request.env,
-		Files: files,
-		Sys:   &syscall.SysProcAttr{Setpgid: true},
-	}
+// attr is how commands and probes are forked.
+func (s *Supervisor) attr(env []string, files []uintptr) *syscall.ProcAttr {
+	attr := &syscall.ProcAttr{Env: env, Files: files, Sys: &syscall.SysProcAttr{Setpgid: true}}
 	if !s.isInit {
 		attr.Sys.Pdeathsig = syscall.SIGKILL
 	}
-	terminal := request.command && s.ownsTerminal()
-	placing, err := newPlacing(request.command)
-	if err != nil {
-		s.mu.Lock()
-		s.spawning--
-		s.mu.Unlock()
+	return attr
+}
+
+// enter forks and takes the child into the table before the reaper can see it.
+func (s *Supervisor) enter(request spawn, argv []string, attr *syscall.ProcAttr) (*Process, error) {
+	if err := s.admit(request); err != nil {
 		return nil, err
 	}
-	argv := command.Becoming(placing.until(), request.argv)
-	pid, err := forkExec(argv, attr, terminal)
-	if err != nil && terminal && request.permitted() {
+	pid, err := forkExec(argv, attr)
+	if err != nil && attr.Sys.Foreground && request.permitted() {
 		// Handing the terminal over may have been what failed: the command
 		// matters more than its terminal.
 		s.takeTerminalBack(0)
-		terminal = false
-		pid, err = forkExec(argv, attr, terminal)
+		attr.Sys.Foreground = false
+		pid, err = forkExec(argv, attr)
 	}
-
-	placing.forked()
 
 	s.mu.Lock()
 	defer s.poke() // its SIGCHLD may have come before it was in the table
 	defer s.mu.Unlock()
 	s.spawning--
 	if err != nil {
-		placing.drop()
 		return nil, command.NoProcess(err)
 	}
-	p := &Process{supervisor: s, pid: pid, exited: make(chan struct{}), terminal: terminal}
+	p := &Process{supervisor: s, pid: pid, exited: make(chan struct{}), terminal: attr.Sys.Foreground}
 	s.children[pid] = p
-	s.unproven = true
-	if request.command {
+	switch request.kind {
+	case firstGuard, nextGuard:
+		s.guard = pid
+	case theCommand:
 		s.open = true
-		s.commandGroup = pid
-		s.handedOver = terminal
-		go func() {
-			placing.await()
-			p.placed()
-		}()
+		s.groups.Command = pid
+		s.handedOver = p.terminal
+		s.unproven = true
+	default:
+		s.unproven = true
 	}
 	return p, nil
 }
@@ -179,10 +231,9 @@ const program = "/proc/self/exe"
 // file system that has stopped answering, and ForkExec waits for that without
 // letting go of the runtime (CLONE_VFORK): the whole gate, and with it the kill
 // at the deadline, would stand still. Our own file is in memory, as we run it.
-func forkExec(argv []string, attr *syscall.ProcAttr, terminal bool) (int, error) {
-	attr.Sys.Foreground = terminal
+func forkExec(argv []string, attr *syscall.ProcAttr) (int, error) {
 	attr.Sys.Ctty = stdin
-	if terminal {
+	if attr.Sys.Foreground {
 		// From here on the gate writes its log from the background, which under
 		// `stty tostop` would stop it, and a gate that stands still cannot keep
 		// its promise: SIGTTOU is ignored. The command must not inherit that;
@@ -193,33 +244,43 @@ func forkExec(argv []string, attr *syscall.ProcAttr, terminal bool) (int, error)
 	return syscall.ForkExec(program, argv, attr)
 }
 
+// never is an instant that no clock reaches.
+const never = math.MaxInt64
+
 // Command is a command line to be started, each time anew.
 type Command struct {
 	supervisor *Supervisor
 	argv       []string
+	guarded    *guard.Switch
+	unguarded  func(error)
 }
 
 // Command returns the command line argv, whose first element is looked up in
-// PATH at each start.
-func (s *Supervisor) Command(argv []string) *Command {
-	return &Command{supervisor: s, argv: argv}
+// PATH at each start. While it runs it has a guard with the switch `guarded`,
+// which must be held. Where that guard ends, and no other can be started until
+// the switch is due, unguarded is called with ErrUnguarded, once: the gate is the
+// only one left then that could end the command, and should stop it in good order.
+func (s *Supervisor) Command(argv []string, guarded *guard.Switch, unguarded func(error)) *Command {
+	return &Command{supervisor: s, argv: argv, guarded: guarded, unguarded: unguarded}
 }
 
 // Start spawns the command, in a process group of its own and in the terminal's
 // foreground where stdin is our terminal, with our environment, to which
 // `extra` ("KEY=value") is added; a key of extra replaces ours. It returns when
-// the process exists. A command that cannot be run ends it with the status 127
-// or 126 (see command.ExitStatus), after it has said why on stderr. ErrNotSwept: what was
-// started before is not proven dead. ErrTooLate: may, which is asked directly
-// before the fork, said no.
+// the process exists, and with it a guard. A command that cannot be run ends it
+// with the status 127 or 126 (see command.ExitStatus), after it has said why on
+// stderr. ErrNotSwept: what was started before is not proven dead. ErrTooLate:
+// may, which is asked directly before the fork, said no.
 func (c *Command) Start(extra []string, may func() bool) (*Process, error) {
 	if len(c.argv) == 0 {
 		return nil, errors.New("start command: its command line is empty")
 	}
 	return c.supervisor.spawn(context.Background(), spawn{
-		argv:    c.argv,
-		env:     merge(os.Environ(), extra),
-		command: true,
-		may:     may,
+		kind:      theCommand,
+		argv:      c.argv,
+		env:       merge(os.Environ(), extra),
+		may:       may,
+		guarded:   c.guarded,
+		unguarded: c.unguarded,
 	})
 }

@@ -17,6 +17,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/k8s-await-election/k8s-await-election/internal/child/tree"
 )
 
 func init() {
@@ -25,7 +27,7 @@ func init() {
 		if err != nil {
 			return err
 		}
-		c := s.Command(sh(`echo "$INHERITED $TOKEN $(env | grep -c ^TOKEN=) $(ulimit -Sn)" >&8`))
+		c := guarded(s, sh(`echo "$INHERITED $TOKEN $(env | grep -c ^TOKEN=) $(ulimit -Sn)" >&8`))
 		if err := errors.Join(os.Setenv("INHERITED", "yes"), os.Setenv("TOKEN", "stale")); err != nil {
 			return err
 		}
@@ -120,7 +122,7 @@ func init() {
 
 	// A shell with job control, which has put a job into the foreground.
 	scenarios["foreground job"] = func([]string) error {
-		mask, err := strconv.ParseUint(statusField(os.Getpid(), "SigIgn"), 16, 64)
+		mask, err := strconv.ParseUint(tree.Status(os.Getpid(), "SigIgn"), 16, 64)
 		if err != nil || ignored(mask) != 0 {
 			return fmt.Errorf("the second command ignores signals %x, error %w", mask, err)
 		}
@@ -251,7 +253,7 @@ func init() {
 		if err != nil {
 			return err
 		}
-		p, err := s.Command(sh("exit 0")).Start(nil, func() bool { return false })
+		p, err := guarded(s, sh("exit 0")).Start(nil, func() bool { return false })
 		if p != nil || !errors.Is(err, ErrTooLate) {
 			return fmt.Errorf("process %v, error %w, want ErrTooLate", p, err)
 		}

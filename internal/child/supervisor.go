@@ -12,6 +12,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/k8s-await-election/k8s-await-election/internal/child/tree"
 )
 
 var (
@@ -33,8 +35,7 @@ type Supervisor struct {
 	log *slog.Logger
 	// isInit: PID 1 of its PID namespace.
 	isInit bool
-	// self is our pid, group and session are ours too.
-	self, group, session int
+	self   int // our pid
 
 	spawns  chan spawn
 	sigchld chan os.Signal
@@ -47,6 +48,9 @@ type Supervisor struct {
 	mu sync.Mutex
 	// children are those we have spawned and not reaped, by pid.
 	children map[int]*Process
+	// guard is the pid of the command's guard, which is in children too; zero:
+	// there is none.
+	guard int
 	// spawning counts forks whose pid is not yet in children.
 	spawning int
 	// sweeping counts running sweeps.
@@ -55,8 +59,8 @@ type Supervisor struct {
 	open bool
 	// unproven: something was spawned since the last successful sweep.
 	unproven bool
-	// commandGroup is the process group of the latest command.
-	commandGroup int
+	// groups are those that are killed as one.
+	groups tree.Groups
 	// handedOver: the latest command was given the terminal.
 	handedOver bool
 	// reaped, where not nil, is closed at the next death of a child.
@@ -73,7 +77,6 @@ func New(log *slog.Logger) (*Supervisor, error) {
 		log:      log,
 		self:     os.Getpid(),
 		isInit:   os.Getpid() == 1,
-		group:    syscall.Getpgrp(),
 		spawns:   make(chan spawn),
 		sigchld:  make(chan os.Signal, 1), // one is enough: each wake-up reaps all there is
 		wake:     make(chan struct{}, 1),
@@ -81,8 +84,8 @@ func New(log *slog.Logger) (*Supervisor, error) {
 		children: make(map[int]*Process),
 	}
 	var err error
-	if s.session, err = unix.Getsid(0); err != nil {
-		return nil, fmt.Errorf("read own session: %w", err)
+	if s.groups, err = tree.GroupsOf(s.self, 0); err != nil {
+		return nil, fmt.Errorf("read own process group and session: %w", err)
 	}
 	if !s.isInit {
 		if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/k8s-await-election/k8s-await-election/internal/child/tree"
 )
 
 var (
@@ -53,7 +55,8 @@ func (s *Supervisor) sweep(ctx context.Context) error {
 			}
 			s.killOwn()
 		}
-		living, errTree := descendants(s.self)
+		living, errTree := tree.Descendants(s.self)
+		living = s.withoutGuard(living)
 		if childless && len(living) == 0 {
 			s.proven()
 			if len(met) > 0 {
@@ -62,7 +65,10 @@ func (s *Supervisor) sweep(ctx context.Context) error {
 			return nil
 		}
 		for _, e := range living {
-			met[e.pid] = true
+			met[e.PID] = true
+		}
+		if len(living) == 0 { // last, so that there is one for as long as it has to do
+			s.dismissGuard()
 		}
 		refused := s.killAll(living)
 		if last {
@@ -92,18 +98,20 @@ func (s *Supervisor) proven() {
 
 // killAll kills what lives, by every way there is, and returns the pids for
 // which that was not permitted.
-func (s *Supervisor) killAll(living []entry) map[int]bool {
+func (s *Supervisor) killAll(living []tree.Entry) map[int]bool {
 	if s.isInit {
 		s.killNamespace()
 	}
 	refused := s.killOwn()
 	for _, e := range living { // parents first: a dead one starts no other
-		kill := s.killDeep
-		if e.parent == s.self {
+		// One that is not our child and cannot be held by a pidfd becomes it by
+		// the death of its parents.
+		kill := func(e tree.Entry) error { return tree.Kill(e, s.self) }
+		if e.Parent == s.self {
 			kill = s.killChild
 		}
 		if errors.Is(kill(e), syscall.EPERM) {
-			refused[e.pid] = true
+			refused[e.PID] = true
 		}
 	}
 	return refused
@@ -123,12 +131,16 @@ func (s *Supervisor) killNamespace() {
 }
 
 // killOwn kills the groups of all that we have spawned and not yet reaped, and
-// returns the pids of those whose group could not be. It needs no /proc.
+// returns the pids of those whose group could not be; the guard is left. It needs
+// no /proc.
 func (s *Supervisor) killOwn() map[int]bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	refused := make(map[int]bool)
 	for pid := range s.children {
+		if pid == s.guard {
+			continue
+		}
 		if errors.Is(syscall.Kill(-pid, syscall.SIGKILL), syscall.EPERM) {
 			refused[pid] = true
 		}
@@ -139,56 +151,23 @@ func (s *Supervisor) killOwn() map[int]bool {
 // killChild kills a child of ours, adopted ones included, and its process group
 // where that is certainly ours. A group is killed at once, as PID 1's kill(-1)
 // does: forking is no way out.
-func (s *Supervisor) killChild(e entry) error {
+func (s *Supervisor) killChild(e tree.Entry) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	// Only our own child can be waited for, and while the lock is held nobody
 	// reaps it: from here on the pid means this process.
 	var info unix.Siginfo
-	if err := unix.Waitid(unix.P_PID, e.pid, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil); err != nil {
+	if err := unix.Waitid(unix.P_PID, e.PID, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil); err != nil {
 		return err // ECHILD: it was reaped
 	}
-	if group, err := syscall.Getpgid(e.pid); err == nil && s.owns(e.pid, group) {
+	if group, err := syscall.Getpgid(e.PID); err == nil && s.groups.Own(e.PID, group) {
 		_ = syscall.Kill(-group, syscall.SIGKILL)
 	}
-	return syscall.Kill(e.pid, syscall.SIGKILL)
-}
-
-// owns reports whether all members of a child's group descend from us: the child
-// or the command leads it, or it is of another session than ours. A session is
-// entered by birth alone (setsid(2)), so one that a descendant is in was founded
-// by a descendant. Other groups may be those of our own siblings.
-func (s *Supervisor) owns(child, group int) bool {
-	if group <= 1 || group == s.group {
-		return false
-	}
-	if group == child || group == s.commandGroup {
-		return true
-	}
-	session, err := unix.Getsid(child)
-	return err == nil && session != s.session
-}
-
-// killDeep kills a descendant that is not our child: it can be reaped, and its
-// pid pass on, at any moment. The pidfd holds on to whoever has the pid now, and
-// what /proc says of it afterwards is about that process, or it has died and the
-// signal goes nowhere. Without pidfds (Linux before 5.3, some sandboxes) it is
-// left alone until it becomes our child by the death of its parents.
-func (s *Supervisor) killDeep(e entry) error {
-	fd, err := unix.PidfdOpen(e.pid, 0)
-	if err != nil {
-		return nil
-	}
-	defer func() { _ = unix.Close(fd) }()
-	now, err := readEntry(e.pid)
-	if err != nil || now.start != e.start || (now.parent != e.parent && now.parent != s.self) {
-		return nil
-	}
-	return unix.PidfdSendSignal(fd, syscall.SIGKILL, nil, 0)
+	return syscall.Kill(e.PID, syscall.SIGKILL)
 }
 
 // survivors tells why death is not proven.
-func survivors(ctx context.Context, living []entry, refused map[int]bool, errTree error) error {
+func survivors(ctx context.Context, living []tree.Entry, refused map[int]bool, errTree error) error {
 	const named = 5
 	var lines []string
 	for _, e := range living {
@@ -196,8 +175,8 @@ func survivors(ctx context.Context, living []entry, refused map[int]bool, errTre
 			lines = append(lines, fmt.Sprintf("%d more", len(living)-named))
 			break
 		}
-		line := fmt.Sprintf("pid %d (%s, uid %s, state %c)", e.pid, e.comm, uidOf(e.pid), e.state)
-		if refused[e.pid] {
+		line := fmt.Sprintf("pid %d (%s, uid %s, state %c)", e.PID, e.Comm, tree.UID(e.PID), e.State)
+		if refused[e.PID] {
 			line += " may not be killed"
 		}
 		lines = append(lines, line)

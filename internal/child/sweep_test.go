@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/k8s-await-election/k8s-await-election/internal/child/command"
+	"github.com/k8s-await-election/k8s-await-election/internal/child/tree"
 )
 
 // background is a context that lasts.
@@ -157,10 +158,10 @@ func init() {
 			return err
 		}
 		for left := 4; left > 0; left -= 2 {
-			if err := await("orphans", func() bool { return len(childrenOf(os.Getpid())) == left }); err != nil {
+			if err := await("orphans", func() bool { return len(commandsOf(os.Getpid())) == left }); err != nil {
 				return err
 			}
-			e, err := readEntry(childrenOf(os.Getpid())[0])
+			e, err := tree.Read(commandsOf(os.Getpid())[0])
 			if err != nil {
 				return err
 			}
@@ -168,7 +169,10 @@ func init() {
 				return err
 			}
 		}
-		if err := await("the death of both groups", func() bool { return len(childrenOf(os.Getpid())) == 0 }); err != nil {
+		if err := await("the death of both groups", func() bool { return len(commandsOf(os.Getpid())) == 0 }); err != nil {
+			return err
+		}
+		if err := p.Sweep(background); err != nil { // of the guard
 			return err
 		}
 		return gone(pipe)
@@ -224,9 +228,9 @@ func init() {
 		if err := pipe.hear("ready", 1); err != nil {
 			return err
 		}
-		err = await("the orphans' burial", func() bool { return slices.Equal(childrenOf(os.Getpid()), []int{p.PID()}) })
+		err = await("the orphans' burial", func() bool { return slices.Equal(commandsOf(os.Getpid()), []int{p.PID()}) })
 		if err != nil {
-			return fmt.Errorf("%w: children %v", err, childrenOf(os.Getpid()))
+			return fmt.Errorf("%w: children %v", err, commandsOf(os.Getpid()))
 		}
 		return p.Sweep(background)
 	}
@@ -303,7 +307,7 @@ func init() {
 			if err := want(p, 0); err != nil {
 				return err
 			}
-			stubborn = childrenOf(os.Getpid())[0]
+			stubborn = commandsOf(os.Getpid())[0]
 		}
 		if args[0] == "killable" {
 			if err := p.Sweep(background); err != nil {
@@ -506,16 +510,6 @@ func TestSweep_KillsGroupsThatAreOursAtOnce(t *testing.T) {
 	succeeds(t, asSubreaper, "groups")
 }
 
-func TestOwns_NeverTheGroupOfTheGateNorAll(t *testing.T) {
-	t.Parallel()
-	s := &Supervisor{group: 7, commandGroup: 1}
-	for _, group := range []int{7, 1, 0, -1} { // kill(-1) is everybody, kill(0) are we
-		if s.owns(group, group) {
-			t.Errorf("owns group %d", group)
-		}
-	}
-}
-
 func TestSweep_MayRunTwiceAtOnce(t *testing.T) {
 	t.Parallel()
 	inBothModes(t, func(t *testing.T, m mode) { succeeds(t, m, "two sweeps") })
@@ -563,8 +557,8 @@ func TestSweep_WhereKillingIsRefusedTheEndOfPID1KillsAll(t *testing.T) {
 	g.end(t, 0)
 	// PID 1's own end waits for the whole namespace (pid_namespaces(7)).
 	for _, pid := range allPIDs() {
-		if e, err := readEntry(pid); err == nil && e.parent == g.Process.Pid {
-			t.Errorf("pid %d (%s) has outlived PID 1", pid, e.comm)
+		if e, err := tree.Read(pid); err == nil && e.Parent == g.Process.Pid {
+			t.Errorf("pid %d (%s) has outlived PID 1", pid, e.Comm)
 		}
 	}
 }

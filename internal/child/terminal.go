@@ -15,7 +15,7 @@ const stdin = 0
 // foreground: only then is it ours to hand over.
 func (s *Supervisor) ownsTerminal() bool {
 	foreground, err := unix.IoctlGetInt(stdin, unix.TIOCGPGRP) // ENOTTY where it is not
-	return err == nil && foreground == s.group
+	return err == nil && foreground == s.groups.Group
 }
 
 // takeTerminalBack puts us into the foreground again if the terminal is still
@@ -24,12 +24,12 @@ func (s *Supervisor) ownsTerminal() bool {
 // over: SIGTTOU is ignored since then, without which this would stop us.
 func (s *Supervisor) takeTerminalBack(from int) {
 	foreground, err := unix.IoctlGetInt(stdin, unix.TIOCGPGRP)
-	if err != nil || foreground == s.group {
+	if err != nil || foreground == s.groups.Group {
 		return
 	}
 	if foreground != from && !errors.Is(syscall.Kill(-foreground, 0), syscall.ESRCH) {
 		return
 	}
 	// A terminal that has hung up meanwhile is no loss.
-	_ = unix.IoctlSetPointerInt(stdin, unix.TIOCSPGRP, s.group)
+	_ = unix.IoctlSetPointerInt(stdin, unix.TIOCSPGRP, s.groups.Group)
 }

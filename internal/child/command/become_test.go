@@ -4,20 +4,40 @@ package command
 
 import (
 	"bytes"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
+
+// never is an instant that no clock reaches.
+const never = math.MaxInt64
+
+func TestMain(m *testing.M) {
+	if os.Args[0] == Name {
+		Become(os.Args[1:]) // as package self does it
+	}
+	os.Exit(m.Run())
+}
 
 // become runs this test binary as one that is to become the command, and returns
 // how it ended and what it said on stderr.
 func become(t *testing.T, argv ...string) (*os.ProcessState, string) {
 	t.Helper()
+	return becomeBefore(t, never, argv...)
+}
+
+// becomeBefore is become, as long as it is before an instant.
+func becomeBefore(t *testing.T, before time.Duration, argv ...string) (*os.ProcessState, string) {
+	t.Helper()
 	var stderr bytes.Buffer
-	cmd := &exec.Cmd{Path: "/proc/self/exe", Args: Becoming(-1, argv), Env: append(os.Environ(), "GREETING=hello"), Stderr: &stderr}
+	cmd := &exec.Cmd{Path: "/proc/self/exe", Args: Becoming(-1, before, argv), Env: append(os.Environ(), "GREETING=hello"), Stderr: &stderr}
 	if err := cmd.Run(); cmd.ProcessState == nil {
 		t.Fatal(err)
 	}
@@ -51,6 +71,17 @@ func TestBecoming_TellsWhyACommandCannotBeStarted(t *testing.T) {
 func TestBecoming_EndsWithOneWithoutACommand(t *testing.T) {
 	t.Parallel()
 	if state, said := become(t); state.ExitCode() != 1 || !strings.Contains(said, "its command line is empty") {
+		t.Errorf("ended with %d and said %q", state.ExitCode(), said)
+	}
+}
+
+func TestBecoming_StartsNothingAfterItsTime(t *testing.T) {
+	t.Parallel()
+	var now unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &now); err != nil {
+		t.Fatal(err)
+	}
+	if state, said := becomeBefore(t, time.Duration(now.Nano()), "true"); state.ExitCode() != 75 || !strings.Contains(said, "the lease was lost") {
 		t.Errorf("ended with %d and said %q", state.ExitCode(), said)
 	}
 }

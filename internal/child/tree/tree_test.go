@@ -1,6 +1,6 @@
 //go:build linux
 
-package child
+package tree
 
 import (
 	"fmt"
@@ -20,7 +20,7 @@ func TestParseStat_ReadsNamesWithBlanksAndParentheses(t *testing.T) {
 	t.Parallel()
 	for _, comm := range []string{"redis-server", "a b", "a) R 1 (b", ")", "", "((", "line\nbreak"} {
 		got, err := parseStat(stat(12, comm, 'S', 3, 4, 567))
-		want := entry{pid: 12, parent: 3, comm: comm, state: 'S', threads: 4, start: 567}
+		want := Entry{PID: 12, Parent: 3, Comm: comm, State: 'S', Threads: 4, Start: 567}
 		if err != nil || got != want {
 			t.Errorf("parseStat with name %q = %+v, %v, want %+v", comm, got, err, want)
 		}
@@ -36,20 +36,20 @@ func TestParseStat_RefusesWhatIsNoStat(t *testing.T) {
 	}
 }
 
-func TestReadEntry_ReadsThisProcess(t *testing.T) {
+func TestRead_ReadsThisProcess(t *testing.T) {
 	t.Parallel()
-	e, err := readEntry(os.Getpid())
-	if err != nil || e.pid != os.Getpid() || e.parent != os.Getppid() || e.threads < 2 || e.dead() {
+	e, err := Read(os.Getpid())
+	if err != nil || e.PID != os.Getpid() || e.Parent != os.Getppid() || e.Threads < 2 || e.Dead() {
 		t.Errorf("own entry %+v, %v", e, err)
 	}
 }
 
 func TestBelow_ListsLivingDescendantsParentsFirst(t *testing.T) {
 	t.Parallel()
-	process := func(pid, parent int, state byte, threads int, start uint64) entry {
-		return entry{pid: pid, parent: parent, state: state, threads: threads, start: start}
+	process := func(pid, parent int, state byte, threads int, start uint64) Entry {
+		return Entry{PID: pid, Parent: parent, State: state, Threads: threads, Start: start}
 	}
-	all := []entry{
+	all := []Entry{
 		process(40, 30, 'S', 1, 70), // a grandchild listed before its parents
 		process(1, 0, 'S', 1, 1),
 		process(10, 1, 'S', 9, 50), // the root
@@ -58,14 +58,14 @@ func TestBelow_ListsLivingDescendantsParentsFirst(t *testing.T) {
 		process(20, 10, 'Z', 1, 60), // dead, but its child is not
 		process(21, 20, 'S', 1, 61),
 		process(30, 10, 'Z', 2, 60), // a leader that lives on in a thread
-		process(50, 10, 'S', 1, 40), // older than its parent: not its parent
+		process(50, 10, 'S', 1, 40), // older than its Parent: not its parent
 		process(60, 61, 'S', 1, 99), // a circle, from two moments
 		process(61, 60, 'S', 1, 99),
 		process(70, 0, 'S', 1, 99), // put into the namespace from outside
 	}
 	var pids []int
 	for _, e := range below(10, all) {
-		pids = append(pids, e.pid)
+		pids = append(pids, e.PID)
 	}
 	if len(pids) != 3 || pids[2] != 40 && pids[2] != 21 || slices.Index(pids, 30) > slices.Index(pids, 40) {
 		t.Fatalf("below = %v, want 30 before 40", pids)
@@ -78,7 +78,7 @@ func TestBelow_ListsLivingDescendantsParentsFirst(t *testing.T) {
 
 func TestBelow_OfAProcessThatIsNotListedIsEmpty(t *testing.T) {
 	t.Parallel()
-	if got := below(10, []entry{{pid: 11, parent: 10, state: 'S'}}); len(got) != 0 {
+	if got := below(10, []Entry{{PID: 11, Parent: 10, State: 'S'}}); len(got) != 0 {
 		t.Errorf("below = %+v", got)
 	}
 }
