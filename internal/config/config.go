@@ -28,14 +28,16 @@ import (
 
 // Prefix begins the name of every variable that is read. Nothing else in the
 // environment has a meaning here: a plain KUBECONFIG, POD_NAME or NAMESPACE is
-// common in containers and says nothing about this program.
+// common in containers and says nothing about this program. The exception are
+// sidecars that are started in the words of an older tool.
 const Prefix = "K8S_AWAIT_ELECTION"
 
 // Action is what the program was asked to do.
 type Action int
 
 const (
-	// Run is the main job: run Config.Command, elected if Config.Enabled.
+	// Run is the main job: run Config.Command, elected if Config.Enabled, or tell
+	// who leads if Config.Sidecar.
 	Run Action = iota
 	// Install copies the program to Config.Target, a directory or a file.
 	Install
@@ -89,20 +91,25 @@ const (
 	JSON LogFormat = "json"
 )
 
-// Config is what the program was told. Which fields are valid depends on Action
-// and Enabled: Warnings, LogLevel and LogFormat are always; Target is for
-// Install and Check; Command is for Run; all others are for Run with Enabled,
-// and StatusEndpoint for Status too. It is not changed after Load, so any
-// goroutine may read it.
+// Config is what the program was told. Which fields are valid depends on Action,
+// Enabled and Sidecar: Warnings, LogLevel and LogFormat are always; Target is for
+// Install and Check; Command is for Run without Sidecar; all others are for Run
+// with Enabled or Sidecar, and StatusEndpoint for Status too. It is not changed
+// after Load, so any goroutine may read it.
 type Config struct {
 	Action Action
 	// Target is the argument of --install or --check.
 	Target string
-	// Command is the command with its arguments; never empty for Run.
+	// Command is the command with its arguments; for Run it is empty only with
+	// Sidecar.
 	Command []string
-	// Enabled says that Command has to be elected first. False: the program
-	// is to be replaced by Command at once, whatever else is configured.
+	// Enabled says that Command has to be elected first. Neither Enabled nor
+	// Sidecar: the program is to be replaced by Command at once, whatever else
+	// is configured.
 	Enabled bool
+	// Sidecar says that there is no command, and others are told who leads. It
+	// excludes Enabled, the stop signal and timeout, and the probes.
+	Sidecar bool
 
 	// Name names the election for people, in logs and Events.
 	Name string
@@ -123,6 +130,22 @@ type Config struct {
 	// StatusEndpoint is the address to listen on, as net.Listen takes it;
 	// empty: no HTTP server.
 	StatusEndpoint string
+	// HealthEndpoint is an address that answers GET /healthz with 200 and «ok»
+	// from the start to the end, for sidecars that an older tool's manifest
+	// started; that it is taken is worth a warning only. Empty: none, or
+	// StatusEndpoint is the same address.
+	HealthEndpoint string
+
+	// StatusFile is the absolute path of a file that exists exactly while this
+	// replica leads. Empty: none.
+	StatusFile string
+	// StatusDir is the absolute path of a directory, to be made if missing, with
+	// the file leader while this replica leads and follower else. Empty: none. At
+	// most one of StatusFile and StatusDir is set, and only with Sidecar.
+	StatusDir string
+	// StatusFileExpiry asks for the lease's expiry and the fencing token in
+	// StatusFile, or in the file leader of StatusDir.
+	StatusFileExpiry bool
 
 	// ServiceName is the Service to lead to this Pod; empty: none, and the
 	// other Service fields mean nothing.
@@ -148,7 +171,11 @@ type Config struct {
 
 	// PodName, PodNamespace and PodUID are this Pod, as far as it was told.
 	PodName, PodNamespace, PodUID string
-	// PodLabel is the label of the leader's Pod, unparsed. Empty: none.
+	// PodNameGuessed says that PodName is the host's name, as k8s-elector took it
+	// for the Pod's. That there is no such Pod is no mistake then.
+	PodNameGuessed bool
+	// PodLabel is the label of the leader's Pod, unparsed; PodName and
+	// PodNamespace are set with it. Empty: none.
 	PodLabel string
 
 	LogLevel  slog.Level
@@ -157,7 +184,7 @@ type Config struct {
 	// Warnings are sentences to log once the logger exists.
 	Warnings []string
 
-	given map[string]bool
+	origins origins
 }
 
 // Load reads the environment of the process and args, the arguments without
@@ -168,6 +195,10 @@ type Config struct {
 // The checks are called for an election alone, with everything read, though
 // perhaps with mistakes of our own; theirs are joined to ours.
 func Load(args []string, checks ...func(*Config) error) (*Config, error) {
+	return load(args, thisMachine, checks...)
+}
+
+func load(args []string, on machine, checks ...func(*Config) error) (*Config, error) {
 	var set settings
 	// All fields are strings, so envconfig has nothing to convert and its
 	// errors, which print values, cannot occur.
@@ -184,19 +215,26 @@ func Load(args []string, checks ...func(*Config) error) (*Config, error) {
 		Command:  line.command,
 		Enabled:  set.Enabled != "",
 		Warnings: unknownVariables(os.Environ()),
-		given:    line.given,
+		origins:  line.origins,
 	}
-	v := &validator{config: c, set: &set}
+	v := &validator{config: c, set: &set, machine: on, proportions: ours}
+	if c.Action == Run && !c.Enabled && len(c.Command) == 0 {
+		v.sidecar(line.elector)
+	}
 	v.logging()
 	switch {
 	case c.Action == Status:
 		v.mistakes = nil // it has one need, and must help where the rest is wrong
+		v.take("STATUS_ENDPOINT", line.elector, "http")
 		v.require("STATUS_ENDPOINT", set.StatusEndpoint)
 		v.endpoint()
 	case c.Action != Run:
 		return c, nil // needs nothing, and must work under any environment
-	case c.Enabled:
-		v.command()
+	case c.Enabled, c.Sidecar:
+		if c.Enabled {
+			v.command()
+			v.noSidecar(line.elector)
+		}
 		v.require("NAME", set.Name)
 		v.require("IDENTITY", set.Identity)
 		v.lock()
@@ -210,6 +248,7 @@ func Load(args []string, checks ...func(*Config) error) (*Config, error) {
 	default:
 		v.mistakes = nil // an image with the program in it must run unchanged
 		v.command()
+		v.noSidecar(line.elector)
 		v.disabledByMistake()
 	}
 	if len(v.mistakes) > 0 {
@@ -225,14 +264,5 @@ func (c *Config) Mistake(variable string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("%s: %w", key(variable, c.given), err)
-}
-
-// key names a variable in an error: as a variable, and as a flag where the
-// value came from there.
-func key(variable string, given map[string]bool) string {
-	if given[variable] {
-		return Prefix + "_" + variable + " (" + flagOf(variable) + ")"
-	}
-	return Prefix + "_" + variable
+	return fmt.Errorf("%s: %w", c.origins.key(variable), err)
 }

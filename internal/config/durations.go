@@ -12,6 +12,20 @@ import (
 // maxLeaseDuration is what spec.leaseDurationSeconds, an int32, can hold.
 const maxLeaseDuration = math.MaxInt32 * time.Second
 
+// proportions are the durations where they are not set.
+type proportions struct {
+	lease time.Duration
+	renew func(lease time.Duration) time.Duration
+	retry func(lease, renew time.Duration) time.Duration
+}
+
+// ours are those of client-go's elector, and leader-elector's.
+var ours = proportions{
+	lease: 15 * time.Second,
+	renew: func(lease time.Duration) time.Duration { return lease * 2 / 3 },
+	retry: func(lease, renew time.Duration) time.Duration { return min(lease*2/15, renew/5) },
+}
+
 // parseDuration reads seconds (15, 1.5) or a Go duration (1500ms). Its errors
 // leave the value out.
 func parseDuration(value string) (time.Duration, error) {
@@ -39,7 +53,7 @@ func parseDuration(value string) (time.Duration, error) {
 //   - internal/elector wants the deadline below the lease less its kill margin
 //     as well; above, it is lowered.
 func (v *validator) durations() {
-	lease, leaseOK := v.duration("LEASE_DURATION", v.set.LeaseDuration, 15*time.Second)
+	lease, leaseOK := v.duration("LEASE_DURATION", v.set.LeaseDuration, v.proportions.lease)
 	renew, renewOK := v.duration("RENEW_DEADLINE", v.set.RenewDeadline, 0)
 	retry, retryOK := v.duration("RETRY_PERIOD", v.set.RetryPeriod, 0)
 	switch {
@@ -56,10 +70,10 @@ func (v *validator) durations() {
 	}
 	latest := lease - elector.KillMargin(lease)
 	if renew == 0 {
-		renew = max(lease*2/3, min(retry+retry/2, latest))
+		renew = max(v.proportions.renew(lease), min(retry+retry/2, latest))
 	}
 	if retry == 0 {
-		retry = min(lease*2/15, renew/5)
+		retry = v.proportions.retry(lease, renew)
 	}
 	if renew >= lease {
 		v.mistake("RENEW_DEADLINE", "must be less than the lease duration (15 s unless set), or the command would outlive the lease")

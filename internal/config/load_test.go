@@ -53,7 +53,7 @@ func mustLoad(t *testing.T, args ...string) *Config {
 func TestLoad_FillsDefaultsWhenOnlyTheRequiredIsSet(t *testing.T) {
 	environment(t, elected(nil))
 	got := mustLoad(t, "server", "-p", "80")
-	got.given = nil
+	got.origins = nil
 	want := &Config{
 		Command: []string{"server", "-p", "80"}, Enabled: true,
 		Name: "shop", LockName: "shop-lock", LockNamespace: "prod", Identity: "shop-0", LockType: Leases,
@@ -91,7 +91,7 @@ func TestLoad_ReadsEveryVariable(t *testing.T) {
 		"LOG_LEVEL": "debug", "LOG_FORMAT": "json", "LOCK_DIR": "/lock",
 	}))
 	got := mustLoad(t, "server")
-	got.given = nil
+	got.origins = nil
 	want := &Config{
 		Command: []string{"server"}, Enabled: true,
 		Name: "shop", LockName: "shop-lock", LockNamespace: "prod", Identity: "shop-0", LockType: ConfigMaps,
@@ -140,7 +140,7 @@ func TestLoad_TakesEveryVariableAsAFlag(t *testing.T) {
 		args = append(args, flagOf(r.name), value)
 	}
 	got := mustLoad(t, append(args, "server")...)
-	got.given = nil
+	got.origins = nil
 
 	vars := map[string]string{}
 	for _, r := range table {
@@ -148,7 +148,7 @@ func TestLoad_TakesEveryVariableAsAFlag(t *testing.T) {
 	}
 	environment(t, vars)
 	want := mustLoad(t, "server")
-	want.given = nil
+	want.origins = nil
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}

@@ -13,33 +13,42 @@ type commandLine struct {
 	action  Action
 	target  string
 	command []string
-	given   map[string]bool // variables whose value came by a flag
+	origins origins
+	// elector are the values of k8s-elector's flags, by their names.
+	elector map[string]string
 }
 
 // option is one word that may stand before the command.
 type option struct {
+	// spelled is the word with its dashes.
+	spelled string
+	// takesValue: the next word is the value, unless there is one behind a `=`.
 	takesValue bool
-	example    string
-	apply      func(line *commandLine, value string) error
+	// alone is the value of an option that stands alone and may have another
+	// behind a `=`; empty: it may not.
+	alone   string
+	example string
+	apply   func(line *commandLine, value string) error
 }
 
-// options are all there are: the actions, and one for each variable.
+// options are all there are: the actions, one for each variable, and those of
+// k8s-elector.
 func options(set *settings) map[string]option {
-	action := func(a Action) option {
-		return option{apply: func(line *commandLine, _ string) error { return line.choose(a, "") }}
+	action := func(spelled string, a Action) option {
+		return option{spelled: spelled, apply: func(line *commandLine, _ string) error { return line.choose(a, "") }}
 	}
 	all := map[string]option{
-		"status":  action(Status),
-		"version": action(Version),
-		"help":    action(Help),
-		"h":       action(Help),
-		"install": {takesValue: true, example: "/shared/k8s-await-election", apply: func(line *commandLine, value string) error {
+		"status":  action("--status", Status),
+		"version": action("--version", Version),
+		"help":    action("--help", Help),
+		"h":       action("-h", Help),
+		"install": {spelled: "--install", takesValue: true, example: "/shared/k8s-await-election", apply: func(line *commandLine, value string) error {
 			if value == "" {
 				return errors.New("--install: needs a directory or a file, for example --install /shared/k8s-await-election")
 			}
 			return line.choose(Install, value)
 		}},
-		"check": {takesValue: true, example: "http://localhost:9999/readyz", apply: func(line *commandLine, value string) error {
+		"check": {spelled: "--check", takesValue: true, example: "http://localhost:9999/readyz", apply: func(line *commandLine, value string) error {
 			u, err := url.Parse(value)
 			if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
 				return errors.New("--check: not an http or https URL; give one, for example --check http://localhost:9999/readyz")
@@ -48,16 +57,35 @@ func options(set *settings) map[string]option {
 		}},
 	}
 	for _, r := range table {
-		all[strings.TrimPrefix(flagOf(r.name), "--")] = option{
-			// --enabled alone says it all, and must not swallow the command.
-			takesValue: r.name != "ENABLED",
+		own := option{
+			spelled:    flagOf(r.name),
+			takesValue: true,
 			example:    r.example,
 			apply: func(line *commandLine, value string) error {
 				*r.value(set) = value
-				line.given[r.name] = true
+				line.origins[r.name] = origin{key: Prefix + "_" + r.name + " (" + flagOf(r.name) + ")", example: r.example}
 				return nil
 			},
 		}
+		if r.name == "ENABLED" {
+			own.takesValue, own.alone = false, "1" // it must not swallow the command
+		}
+		all[strings.TrimPrefix(flagOf(r.name), "--")] = own
+	}
+	for _, f := range electorFlags {
+		theirs := option{
+			spelled:    "-" + f.name,
+			takesValue: true,
+			example:    f.example,
+			apply: func(line *commandLine, value string) error {
+				line.elector[f.name] = value
+				return nil
+			},
+		}
+		if f.boolean {
+			theirs.takesValue, theirs.alone = false, "true"
+		}
+		all[f.name] = theirs
 	}
 	return all
 }
@@ -76,7 +104,7 @@ func (line *commandLine) choose(a Action, target string) error {
 // environment. It is not package flag, whose errors print values and end at the
 // first mistake.
 func parseArguments(args []string, set *settings) (commandLine, error) {
-	line := commandLine{given: map[string]bool{}}
+	line := commandLine{origins: origins{}, elector: map[string]string{}}
 	known := options(set)
 	var mistakes []error
 	for len(args) > 0 {
@@ -101,16 +129,14 @@ func parseArguments(args []string, set *settings) (commandLine, error) {
 		switch {
 		case opt.takesValue && !hasValue:
 			if len(args) == 0 || isOption(args[0], known) {
-				mistakes = append(mistakes, fmt.Errorf("--%s: needs a value, for example --%s=%s", name, name, opt.example))
+				mistakes = append(mistakes, fmt.Errorf("%s: needs a value, for example %s=%s", opt.spelled, opt.spelled, opt.example))
 				continue
 			}
 			value, args = args[0], args[1:]
-		case !opt.takesValue && name == "enabled":
-			if !hasValue {
-				value = "1"
-			}
-		case !opt.takesValue && hasValue:
-			mistakes = append(mistakes, fmt.Errorf("--%s: takes no value; write --%s alone", name, name))
+		case !hasValue:
+			value = opt.alone
+		case !opt.takesValue && opt.alone == "":
+			mistakes = append(mistakes, fmt.Errorf("%s: takes no value; write %s alone", opt.spelled, opt.spelled))
 			continue
 		}
 		if err := opt.apply(&line, value); err != nil {

@@ -16,16 +16,19 @@ import (
 type validator struct {
 	config   *Config
 	set      *settings
+	machine  machine
 	mistakes []error
+	// proportions are the durations where they are not set.
+	proportions proportions
 }
 
-// mistake notes what is wrong with a variable; the example is the table's.
+// mistake notes what is wrong with a variable, in the word by which it was given.
 func (v *validator) mistake(variable, what string) {
-	v.mistakes = append(v.mistakes, fmt.Errorf("%s: %s, for example %s", key(variable, v.config.given), what, exampleOf(variable)))
+	v.mistakes = append(v.mistakes, fmt.Errorf("%s: %s, for example %s", v.config.origins.key(variable), what, v.config.origins.example(variable)))
 }
 
 func (v *validator) warn(variable, what string) {
-	v.config.Warnings = append(v.config.Warnings, key(variable, v.config.given)+" "+what)
+	v.config.Warnings = append(v.config.Warnings, v.config.origins.key(variable)+" "+what)
 }
 
 // require returns the value, which must not be empty.
@@ -79,10 +82,10 @@ func (v *validator) command() {
 		return
 	}
 	if v.config.Enabled {
-		v.mistakes = append(v.mistakes, errors.New(key("ENABLED", v.config.given)+": is set, but there is no command to elect; put one after the options, for example k8s-await-election my-server --port 80"))
+		v.mistakes = append(v.mistakes, errors.New(v.config.origins.key("ENABLED")+": is set, but there is no command to elect; put one after the options, for example k8s-await-election my-server --port 80"))
 		return
 	}
-	v.mistakes = append(v.mistakes, errors.New("no command; put one after the options, for example k8s-await-election my-server --port 80, or see --help"))
+	v.mistakes = append(v.mistakes, errNothingToDo)
 }
 
 // lock: where the record is, and what it takes to reach it.
@@ -122,6 +125,8 @@ func (v *validator) election() {
 	c.PodNamespace = v.named("POD_NAMESPACE", set.PodNamespace, isLabel, "a namespace")
 	c.PodUID = set.PodUID
 	v.podLabel()
+	v.statusFile()
+	v.use()
 }
 
 // podLabel: whose label it is. What it says is for the room that writes it.
@@ -229,7 +234,7 @@ func (v *validator) enabledByMistake() {
 
 // disabledByMistake: who writes options for an election wants one.
 func (v *validator) disabledByMistake() {
-	for variable := range v.config.given {
+	for variable := range v.config.origins {
 		if variable != "ENABLED" && variable != "LOG_LEVEL" && variable != "LOG_FORMAT" {
 			v.warn("ENABLED", "is not set, so the command runs without an election in spite of the options given; add --enabled")
 			return

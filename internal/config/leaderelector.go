@@ -1,0 +1,82 @@
+package config
+
+import (
+	"io/fs"
+	"os"
+	"strconv"
+)
+
+const (
+	// leaderStatus is where leader-elector keeps its files unless STATUS_DIR is set.
+	leaderStatus = "/tmp/leader_status"
+	// leaderHealth is the port of its /healthz unless HEALTH_PORT is set.
+	leaderHealth = "8080"
+	// token is the last thing that client-go needs to find itself in a cluster.
+	token = "/var/run/secrets/kubernetes.io/serviceaccount/token"
+)
+
+// leaderElector takes over what leader-elector's environment says, where our own
+// variables say nothing.
+func (v *validator) leaderElector() {
+	set := v.set
+	v.fill("LOCK_NAME", "LEASE_NAME", "my-app")
+	v.fill("LOCK_NAMESPACE", "NAMESPACE", "default")
+	if set.StatusFile == "" && set.StatusDir == "" {
+		v.fill("STATUS_DIR", "STATUS_DIR", leaderStatus)
+		switch {
+		case set.StatusDir != "":
+		case v.machine.has(leaderStatus, fs.FileMode.IsDir):
+			set.StatusDir = leaderStatus
+		default:
+			set.StatusFile = leaderStatus // which its README's script tests for
+		}
+	}
+	v.health()
+	v.role()
+	if set.Kubeconfig == "" && !v.inCluster() {
+		v.fill("KUBECONFIG", "KUBECONFIG", "/etc/kubernetes/admin.conf")
+	}
+}
+
+// health: the port of /healthz.
+func (v *validator) health() {
+	port := os.Getenv("HEALTH_PORT")
+	if port == "" {
+		port = leaderHealth
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		v.wrong("HEALTH_PORT", "not a port; give a number from 1 to 65535", "8080")
+		return
+	}
+	if v.set.StatusEndpoint != ":"+port {
+		v.config.HealthEndpoint = ":" + port
+	}
+}
+
+// role: the label of the Pod.
+func (v *validator) role() {
+	switch os.Getenv("LABEL_POD_ROLE") {
+	case "true":
+	case "", "false":
+		return
+	default:
+		v.config.Warnings = append(v.config.Warnings, "LABEL_POD_ROLE is not `true`, so the Pod is not labelled; set it to true, or leave it unset")
+		return
+	}
+	if v.set.PodLabel == "" {
+		v.set.PodLabel = "role=leader/follower"
+	}
+	v.fill("POD_NAME", "POD_NAME", "my-app-0")
+	if v.set.PodName == "" {
+		v.wrong("POD_NAME", "is required with LABEL_POD_ROLE, and missing or empty; set it from the field metadata.name", "my-app-0")
+	}
+	if v.set.PodNamespace == "" {
+		v.fill("POD_NAMESPACE", "NAMESPACE", "default")
+	}
+}
+
+// inCluster reports whether client-go would find itself in a cluster.
+func (v *validator) inCluster() bool {
+	return os.Getenv("KUBERNETES_SERVICE_HOST") != "" && os.Getenv("KUBERNETES_SERVICE_PORT") != "" &&
+		v.machine.has(token, fs.FileMode.IsRegular)
+}
