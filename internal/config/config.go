@@ -225,7 +225,9 @@ func load(args []string, on machine, checks ...func(*Config) error) (*Config, er
 	switch {
 	case c.Action == Status:
 		v.mistakes = nil // it has one need, and must help where the rest is wrong
-		v.take("STATUS_ENDPOINT", line.elector, "http")
+		if line.elector["http"] != "" {
+			v.take(&set.StatusEndpoint, "STATUS_ENDPOINT", line.elector, "http")
+		}
 		v.require("STATUS_ENDPOINT", set.StatusEndpoint)
 		v.endpoint()
 	case c.Action != Run:
@@ -235,8 +237,7 @@ func load(args []string, on machine, checks ...func(*Config) error) (*Config, er
 			v.command()
 			v.noSidecar(line.elector)
 		}
-		v.require("NAME", set.Name)
-		v.require("IDENTITY", set.Identity)
+		v.names()
 		v.lock()
 		v.election()
 		v.enabledByMistake()

@@ -17,6 +17,8 @@ type proportions struct {
 	lease time.Duration
 	renew func(lease time.Duration) time.Duration
 	retry func(lease, renew time.Duration) time.Duration
+	// words tell people of lease and renew.
+	leaseWords, renewWords string
 }
 
 // ours are those of client-go's elector, and leader-elector's.
@@ -24,6 +26,8 @@ var ours = proportions{
 	lease: 15 * time.Second,
 	renew: func(lease time.Duration) time.Duration { return lease * 2 / 3 },
 	retry: func(lease, renew time.Duration) time.Duration { return min(lease*2/15, renew/5) },
+
+	leaseWords: "15 s", renewWords: "2/3 of the lease",
 }
 
 // parseDuration reads seconds (15, 1.5) or a Go duration (1500ms). Its errors
@@ -76,11 +80,11 @@ func (v *validator) durations() {
 		retry = v.proportions.retry(lease, renew)
 	}
 	if renew >= lease {
-		v.mistake("RENEW_DEADLINE", "must be less than the lease duration (15 s unless set), or the command would outlive the lease")
+		v.mistake("RENEW_DEADLINE", "must be less than the lease duration ("+v.proportions.leaseWords+" unless set), or a leader would outlive its lease")
 		return
 	}
 	if retry >= renew || retry+retry/5 >= renew {
-		v.mistake("RETRY_PERIOD", "must be so short that 1.2 times it is less than the renew deadline (2/3 of the lease unless set)")
+		v.mistake("RETRY_PERIOD", "must be so short that 1.2 times it is less than the renew deadline ("+v.proportions.renewWords+" unless set)")
 		return
 	}
 
@@ -88,7 +92,7 @@ func (v *validator) durations() {
 	if renew >= latest {
 		renew = (latest - latest/10).Truncate(time.Millisecond)
 		if v.set.RenewDeadline != "" {
-			v.warn("RENEW_DEADLINE", "is too close to the end of the lease for the command to be dead by then; "+renew.String()+" is used")
+			v.warn("RENEW_DEADLINE", "is too close to the end of the lease for all to be stopped by then; "+renew.String()+" is used")
 		}
 	}
 	if retry >= renew {

@@ -19,10 +19,10 @@ const (
 // variables say nothing.
 func (v *validator) leaderElector() {
 	set := v.set
-	v.fill("LOCK_NAME", "LEASE_NAME", "my-app")
-	v.fill("LOCK_NAMESPACE", "NAMESPACE", "default")
+	v.fill(&set.LockName, "LOCK_NAME", "LEASE_NAME", "my-app")
+	v.fill(&set.LockNamespace, "LOCK_NAMESPACE", "NAMESPACE", "default")
 	if set.StatusFile == "" && set.StatusDir == "" {
-		v.fill("STATUS_DIR", "STATUS_DIR", leaderStatus)
+		v.fill(&set.StatusDir, "STATUS_DIR", "STATUS_DIR", leaderStatus)
 		switch {
 		case set.StatusDir != "":
 		case v.machine.has(leaderStatus, fs.FileMode.IsDir):
@@ -34,7 +34,7 @@ func (v *validator) leaderElector() {
 	v.health()
 	v.role()
 	if set.Kubeconfig == "" && !v.inCluster() {
-		v.fill("KUBECONFIG", "KUBECONFIG", "/etc/kubernetes/admin.conf")
+		v.fill(&set.Kubeconfig, "KUBECONFIG", "KUBECONFIG", "/etc/kubernetes/admin.conf")
 	}
 }
 
@@ -63,15 +63,13 @@ func (v *validator) role() {
 		v.config.Warnings = append(v.config.Warnings, "LABEL_POD_ROLE is not `true`, so the Pod is not labelled; set it to true, or leave it unset")
 		return
 	}
-	if v.set.PodLabel == "" {
-		v.set.PodLabel = "role=leader/follower"
-	}
-	v.fill("POD_NAME", "POD_NAME", "my-app-0")
+	v.fill(&v.set.PodName, "POD_NAME", "POD_NAME", "my-app-0")
 	if v.set.PodName == "" {
 		v.wrong("POD_NAME", "is required with LABEL_POD_ROLE, and missing or empty; set it from the field metadata.name", "my-app-0")
+		return
 	}
-	if v.set.PodNamespace == "" {
-		v.fill("POD_NAMESPACE", "NAMESPACE", "default")
+	if v.set.PodLabel == "" {
+		v.set.PodLabel = "role=leader/follower"
 	}
 }
 

@@ -129,29 +129,54 @@ func TestLoad_LetsFlagsWinOverVariables(t *testing.T) {
 }
 
 func TestLoad_TakesEveryVariableAsAFlag(t *testing.T) {
-	environment(t, nil)
-	args := []string{}
-	for _, r := range table {
-		value := r.example
-		if r.name == "ENABLED" {
-			args = append(args, "--enabled")
-			continue
-		}
-		args = append(args, flagOf(r.name), value)
-	}
-	got := mustLoad(t, append(args, "server")...)
-	got.origins = nil
+	// Not all go together.
+	for name, row := range map[string]struct {
+		not     []string
+		command []string
+	}{
+		"gate":                   {not: []string{"STATUS_FILE", "STATUS_DIR", "STATUS_FILE_EXPIRY"}, command: []string{"server"}},
+		"sidecar with a file":    {not: append(ofCommands(), "ENABLED", "STATUS_DIR")},
+		"sidecar with two files": {not: append(ofCommands(), "ENABLED", "STATUS_FILE")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			environment(t, nil)
+			args, vars := []string{}, map[string]string{}
+			for _, r := range table {
+				switch {
+				case slices.Contains(row.not, r.name):
+					continue
+				case r.name == "ENABLED":
+					args = append(args, "--enabled")
+				default:
+					args = append(args, flagOf(r.name), r.example)
+				}
+				vars[r.name] = r.example
+			}
+			got := mustLoad(t, append(args, row.command...)...)
+			got.origins = nil
 
-	vars := map[string]string{}
+			environment(t, vars)
+			want := mustLoad(t, append([]string{}, row.command...)...)
+			want.origins = nil
+			if !reflect.DeepEqual(got, want) {
+				t.Errorf("got  %+v\nwant %+v", got, want)
+			}
+			if got.Sidecar != (row.command == nil) || got.Enabled == got.Sidecar {
+				t.Errorf("enabled %v, sidecar %v", got.Enabled, got.Sidecar)
+			}
+		})
+	}
+}
+
+// ofCommands are the variables that a sidecar has no use for.
+func ofCommands() []string {
+	var names []string
 	for _, r := range table {
-		vars[r.name] = r.example
+		if r.use == commands {
+			names = append(names, r.name)
+		}
 	}
-	environment(t, vars)
-	want := mustLoad(t, "server")
-	want.origins = nil
-	if !reflect.DeepEqual(got, want) {
-		t.Errorf("got  %+v\nwant %+v", got, want)
-	}
+	return names
 }
 
 func TestLoad_SplitsOptionsFromTheCommand(t *testing.T) {

@@ -13,7 +13,7 @@ type machine struct {
 
 var thisMachine = machine{hostname: os.Hostname, stat: os.Stat}
 
-// is reports whether there is a file or a directory.
+// has reports whether there is something of that kind.
 func (m machine) has(path string, kind func(fs.FileMode) bool) bool {
 	info, err := m.stat(path)
 	return err == nil && kind(info.Mode())

@@ -157,7 +157,17 @@ func TestLoad_NeverPrintsAValue(t *testing.T) {
 	for _, r := range table {
 		args = append(args, flagOf(r.name)+"="+secret+"=\n")
 	}
-	for _, args := range [][]string{{"server"}, append(args, "server"), {"--status"}, {"--" + secret + "=" + secret}} {
+	var theirs []string
+	for _, f := range electorFlags {
+		theirs = append(theirs, "-"+f.name+"="+secret+"=\n")
+	}
+	for _, name := range theirWords {
+		t.Setenv(name, secret+"_\n")
+	}
+	for _, args := range [][]string{
+		{"server"}, append(args, "server"), {"--status"}, {"--" + secret + "=" + secret},
+		{"--enabled="}, append(args, "--enabled="), append(theirs, "--enabled="), {"--enabled=", "--lock-name="},
+	} {
 		_, err := Load(args)
 		if err == nil {
 			t.Fatalf("no error with %q", args)

@@ -177,7 +177,7 @@ func unknownOption(name string, known map[string]option) error {
 		what = fmt.Sprintf("unknown option --%s before the command", name)
 	}
 	if near != "" {
-		return fmt.Errorf("%s; did you mean --%s? See --help", what, near)
+		return fmt.Errorf("%s; did you mean %s? See --help", what, known[near].spelled)
 	}
 	return fmt.Errorf("%s; see --help, and write -- before a command that begins with a dash, for example k8s-await-election -- -command", what)
 }

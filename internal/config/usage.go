@@ -13,6 +13,7 @@ all replicas share, and stops it before another replica may start its own.
 
 Usage:
   k8s-await-election [OPTION...] [--] COMMAND [ARG...]
+  k8s-await-election [OPTION...]             sidecar: tell others who leads
   k8s-await-election --install DIR_OR_FILE   copy this program there
   k8s-await-election --status                print who leads, since when and why
   k8s-await-election --check URL             fetch it; 0 if it answers 2xx
@@ -22,6 +23,16 @@ Usage:
 The first word that is not an option, or the word after --, begins the command;
 everything after it belongs to the command. Each option can also be given as a
 variable; the option wins, and an empty value means the default.
+
+Without a command, and without --enabled, it is a sidecar: an application asks
+it by HTTP (--status-endpoint), by a file (--status-file or --status-dir), or
+others do by a label of the Pod (--pod-label). --lock-name and --lock-namespace
+are all that it needs; --name is the lock's name unless given, and --identity the
+host's. Who ran one of two older sidecars leaves its words as they are:
+  k8s-elector     -election -http -id -kubeconfig -lock-type -namespace -ttl,
+                  the flags of klog, and ELECTOR_POD_NAME
+  leader-elector  LEASE_NAME NAMESPACE STATUS_DIR HEALTH_PORT LABEL_POD_ROLE
+                  POD_NAME KUBECONFIG, read if there is a LEASE_NAME
 
 `)
 	for _, v := range Variables() {

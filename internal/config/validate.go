@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // validator moves settings into a Config and gathers what is wrong with them.
@@ -85,7 +86,7 @@ func (v *validator) command() {
 		v.mistakes = append(v.mistakes, errors.New(v.config.origins.key("ENABLED")+": is set, but there is no command to elect; put one after the options, for example k8s-await-election my-server --port 80"))
 		return
 	}
-	v.mistakes = append(v.mistakes, errNothingToDo)
+	v.mistakes = append(v.mistakes, errors.New("no command to run, and no lock to be a sidecar for; put a command after the options, or name a lock by --lock-name, by -election as k8s-elector had it or by LEASE_NAME as leader-elector had it, for example k8s-await-election my-server --port 80, or see --help"))
 }
 
 // lock: where the record is, and what it takes to reach it.
@@ -110,11 +111,10 @@ func isFileName(s string) bool {
 	return len(s) <= 200 && s != "." && s != ".." && !strings.ContainsAny(s, "/\x00")
 }
 
-// election: all that is not about the lock.
+// election: all that is not about the lock and names.
 func (v *validator) election() {
 	c, set := v.config, v.set
 	v.durations()
-	c.Name, c.Identity = set.Name, set.Identity
 	v.endpoint()
 	v.traffic()
 	c.OnLost = choice(v, "ON_LOST", set.OnLost, Exit, Standby)
@@ -123,10 +123,29 @@ func (v *validator) election() {
 	c.ReadinessProbeJSON, c.LivenessProbeJSON, c.StartupProbeJSON = set.ReadinessProbeJSON, set.LivenessProbeJSON, set.StartupProbeJSON
 	c.PodName = v.named("POD_NAME", set.PodName, isSubdomain, "a Pod")
 	c.PodNamespace = v.named("POD_NAMESPACE", set.PodNamespace, isLabel, "a namespace")
+	if c.Sidecar && c.PodName != "" && c.PodNamespace == "" {
+		c.PodNamespace = c.LockNamespace // where both older tools look for the Pod
+	}
 	c.PodUID = set.PodUID
 	v.podLabel()
 	v.statusFile()
 	v.use()
+}
+
+// maxIdentity is the length of the longest names in Kubernetes, in bytes.
+const maxIdentity = 253
+
+// names: of the election for people, and of this replica.
+func (v *validator) names() {
+	c := v.config
+	c.Name = v.set.Name
+	if !c.Sidecar { // whose election has its lock's name
+		v.require("NAME", c.Name)
+	}
+	c.Identity = v.require("IDENTITY", v.set.Identity)
+	if len(c.Identity) > maxIdentity || strings.ContainsFunc(c.Identity, unicode.IsControl) {
+		v.mistake("IDENTITY", "longer than 253 bytes, or of more than one line; give a name")
+	}
 }
 
 // podLabel: whose label it is. What it says is for the room that writes it.

@@ -58,13 +58,13 @@ type Variable struct {
 	Required bool
 }
 
-// use is which programs a variable is for.
+// use is what a variable is for.
 type use int
 
 const (
-	all     use = iota
-	gate        // with a command
-	sidecar     // without
+	elections use = iota
+	commands      // elections of a command alone
+	sidecars      // sidecars alone
 )
 
 // row is a variable in the one table that options, errors, Usage and the
@@ -118,15 +118,15 @@ var table = []row{
 		meaning: "the Pod's node, told to clients of the Service", example: "node-1"},
 	{name: "ON_LOST", value: func(s *settings) *string { return &s.OnLost },
 		meaning: "after a lost lease: `exit` (status 75), or `standby` to wait for another turn", fallback: "exit; sidecar: standby", example: "exit"},
-	{name: "STOP_SIGNAL", use: gate, value: func(s *settings) *string { return &s.StopSignal },
+	{name: "STOP_SIGNAL", use: commands, value: func(s *settings) *string { return &s.StopSignal },
 		meaning: "signal that stops the command; the image's own STOPSIGNAL cannot be seen", fallback: "TERM, or the signal received", example: "QUIT"},
-	{name: "STOP_TIMEOUT", use: gate, value: func(s *settings) *string { return &s.StopTimeout },
+	{name: "STOP_TIMEOUT", use: commands, value: func(s *settings) *string { return &s.StopTimeout },
 		meaning: "time the command has to end before it is killed, after a stop signal", fallback: "no limit", example: "25"},
-	{name: "READINESS_PROBE_JSON", use: gate, value: func(s *settings) *string { return &s.ReadinessProbeJSON },
+	{name: "READINESS_PROBE_JSON", use: commands, value: func(s *settings) *string { return &s.ReadinessProbeJSON },
 		meaning: "a Kubernetes probe with numeric ports, run against the command; decides when traffic is sent", example: `{"httpGet":{"path":"/","port":8080}}`},
-	{name: "LIVENESS_PROBE_JSON", use: gate, value: func(s *settings) *string { return &s.LivenessProbeJSON },
+	{name: "LIVENESS_PROBE_JSON", use: commands, value: func(s *settings) *string { return &s.LivenessProbeJSON },
 		meaning: "likewise, for `/livez`", example: `{"tcpSocket":{"port":8080}}`},
-	{name: "STARTUP_PROBE_JSON", use: gate, value: func(s *settings) *string { return &s.StartupProbeJSON },
+	{name: "STARTUP_PROBE_JSON", use: commands, value: func(s *settings) *string { return &s.StartupProbeJSON },
 		meaning: "likewise, for `/startupz`", example: `{"exec":{"command":["/ready"]}}`},
 	{name: "POD_NAME", value: func(s *settings) *string { return &s.PodName },
 		meaning: "the Pod's name", example: "my-app-0"},
@@ -136,12 +136,12 @@ var table = []row{
 		meaning: "the Pod's UID; proves that a restarted container is in the same Pod", example: "3f1c2a52-1d0b-4f38-9a53-6f0e5ad0c3a1"},
 	{name: "POD_LABEL", value: func(s *settings) *string { return &s.PodLabel },
 		meaning: "label that tells the leader's Pod from the others, `KEY=LEADER/STANDBY` (the values default to `leader` and `standby`), for a Service that selects by it", example: "example.org/role"},
-	{name: "STATUS_FILE", use: sidecar, value: func(s *settings) *string { return &s.StatusFile },
-		meaning: "sidecar: file that exists exactly while this replica leads; its first line is the identity", example: "/run/leader/leader"},
-	{name: "STATUS_DIR", use: sidecar, value: func(s *settings) *string { return &s.StatusDir },
-		meaning: "sidecar, instead of `STATUS_FILE`: directory with a file `leader` or `follower`; made if missing", example: "/run/leader"},
-	{name: "STATUS_FILE_EXPIRY", use: sidecar, value: func(s *settings) *string { return &s.StatusFileExpiry },
-		meaning: "`true`: a second line of the leader's file tells when the lease ends, a third the fencing token", fallback: "false", example: "true"},
+	{name: "STATUS_FILE", use: sidecars, value: func(s *settings) *string { return &s.StatusFile },
+		meaning: "sidecar: absolute path of a file that exists exactly while this replica leads, with its identity inside", example: "/run/leader/leader"},
+	{name: "STATUS_DIR", use: sidecars, value: func(s *settings) *string { return &s.StatusDir },
+		meaning: "sidecar, in place of `STATUS_FILE`: directory for a file `leader` or a file `follower`; made if missing", example: "/run/leader"},
+	{name: "STATUS_FILE_EXPIRY", use: sidecars, value: func(s *settings) *string { return &s.StatusFileExpiry },
+		meaning: "`true`: the leader's file also tells when the lease ends, and the fencing token", fallback: "false", example: "true"},
 	{name: "LOG_LEVEL", value: func(s *settings) *string { return &s.LogLevel },
 		meaning: "`debug`, `info`, `warn` or `error`", fallback: "info", example: "info"},
 	{name: "LOG_FORMAT", value: func(s *settings) *string { return &s.LogFormat },

@@ -69,6 +69,16 @@ func TestUsage_ExplainsEveryVariableAndActionWithinEightyColumns(t *testing.T) {
 			t.Errorf("%s is missing", action)
 		}
 	}
+	for _, theirs := range append([]string{"k8s-elector", "leader-elector", "-kubeconfig", "-lock-type"}, theirWords...) {
+		if !strings.Contains(usage, theirs) && !strings.HasPrefix(theirs, "KUBERNETES_") {
+			t.Errorf("%s is missing", theirs)
+		}
+	}
+	for _, f := range electorFlags[:5] { // the others are klog's
+		if !strings.Contains(usage, " -"+f.name) {
+			t.Errorf("-%s is missing", f.name)
+		}
+	}
 	for line := range strings.Lines(usage) {
 		if len(line) > 81 {
 			t.Errorf("longer than 80: %s", line)

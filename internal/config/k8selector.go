@@ -1,10 +1,8 @@
 package config
 
 import (
-	"maps"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -45,6 +43,8 @@ var electorProportions = proportions{
 	lease: 10 * time.Second,
 	renew: func(lease time.Duration) time.Duration { return lease / 3 },
 	retry: func(lease, renew time.Duration) time.Duration { return min(lease/6, renew/2) },
+
+	leaseWords: "10 s", renewWords: "1/3 of the lease",
 }
 
 // electorDebug is the klog level from which on what happens is told in detail.
@@ -54,24 +54,30 @@ const electorDebug = 4
 // all flags do.
 func (v *validator) k8sElector(flags map[string]string) {
 	c, set := v.config, v.set
-	c.origins["LOCK_NAME"] = origin{key: "-election", example: "-election=my-app"}
-	set.LockName = flags["election"]
-	v.take("STATUS_ENDPOINT", flags, "http")
-	v.take("IDENTITY", flags, "id")
-	v.take("LOCK_NAMESPACE", flags, "namespace")
-	v.take("LEASE_DURATION", flags, "ttl")
+	set.LockName = "" // the flags are another's, and so is the election
+	v.take(&set.LockName, "LOCK_NAME", flags, "election")
+	if _, given := flags["election"]; !given {
+		c.origins["LOCK_NAME"] = origin{key: "-election, with which " + names(flags) + " of k8s-elector go", example: "-election=my-app"}
+	}
+	v.take(&set.StatusEndpoint, "STATUS_ENDPOINT", flags, "http")
+	v.take(&set.Identity, "IDENTITY", flags, "id")
+	v.take(&set.LockNamespace, "LOCK_NAMESPACE", flags, "namespace")
+	v.take(&set.LeaseDuration, "LEASE_DURATION", flags, "ttl")
 	v.proportions = electorProportions
 	if set.LockNamespace == "" {
 		set.LockNamespace = "default"
 	}
 	v.verbosity(flags)
-
-	// That tool labels the Pod with the name of the host where it is told no other,
-	// in the namespace of the election.
-	if set.PodLabel != "" || set.LockType == string(File) {
-		return
+	if set.LockType != string(File) {
+		v.electorLabel()
 	}
-	v.fill("POD_NAME", "ELECTOR_POD_NAME", "my-app-0")
+}
+
+// electorLabel: that tool labels the Pod that has the name of the host where it
+// is told no other.
+func (v *validator) electorLabel() {
+	c, set := v.config, v.set
+	v.fill(&set.PodName, "POD_NAME", "ELECTOR_POD_NAME", "my-app-0")
 	if set.PodName == "" {
 		name, err := v.machine.hostname()
 		if err != nil || !isSubdomain(name) {
@@ -79,19 +85,19 @@ func (v *validator) k8sElector(flags map[string]string) {
 		}
 		set.PodName, c.PodNameGuessed = name, true
 	}
-	if set.PodNamespace == "" {
-		set.PodNamespace = set.LockNamespace
+	if set.PodLabel == "" {
+		set.PodLabel = "k8s-elector/status=leader/standby"
 	}
-	set.PodLabel = "k8s-elector/status=leader/standby"
 }
 
 // take moves the value of a flag of k8s-elector into the variable's place, if it
 // was given and not empty.
-func (v *validator) take(variable string, flags map[string]string, flag string) {
-	if flags[flag] == "" {
+func (v *validator) take(place *string, variable string, flags map[string]string, flag string) {
+	if flags[flag] != "" {
+		*place = flags[flag]
+	} else if *place != "" {
 		return
 	}
-	*v.place(variable) = flags[flag]
 	i := slices.IndexFunc(electorFlags, func(f electorFlag) bool { return f.name == flag })
 	v.config.origins[variable] = origin{key: "-" + flag, example: "-" + flag + "=" + electorFlags[i].example}
 }
@@ -126,9 +132,4 @@ func (v *validator) verbosity(flags map[string]string) {
 			v.config.Warnings = append(v.config.Warnings, "-"+name+" is given, but the log goes to standard error and nowhere else")
 		}
 	}
-}
-
-// names lists flags as they are written.
-func names(flags map[string]string) string {
-	return "-" + strings.Join(slices.Sorted(maps.Keys(flags)), ", -")
 }
