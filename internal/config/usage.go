@@ -27,8 +27,8 @@ variable; the option wins, and an empty value means the default.
 Without a command, and without --enabled, it is a sidecar: an application asks
 it by HTTP (--status-endpoint), by a file (--status-file or --status-dir), or
 others do by a label of the Pod (--pod-label). --lock-name and --lock-namespace
-are all that it needs; --name is the lock's name unless given, and --identity the
-host's. Who ran one of two older sidecars leaves its words as they are:
+are all that it needs: --name is the lock's unless given, --identity the host's.
+Who ran one of two older sidecars leaves its words as they are:
   k8s-elector     -election -http -id -kubeconfig -lock-type -namespace -ttl,
                   the flags of klog, and ELECTOR_POD_NAME
   leader-elector  LEASE_NAME NAMESPACE STATUS_DIR HEALTH_PORT LABEL_POD_ROLE
