@@ -143,6 +143,10 @@ type Config struct {
 	// the file leader while this replica leads and follower else. Empty: none. At
 	// most one of StatusFile and StatusDir is set, and only with Sidecar.
 	StatusDir string
+	// StatusPathGuessed says that StatusFile or StatusDir is where leader-elector
+	// keeps its files unless it is told another place. Nobody may have asked for
+	// them, so that they cannot be written is worth a warning only.
+	StatusPathGuessed bool
 	// StatusFileExpiry asks for the lease's expiry and the fencing token in
 	// StatusFile, or in the file leader of StatusDir.
 	StatusFileExpiry bool

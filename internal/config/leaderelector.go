@@ -23,6 +23,7 @@ func (v *validator) leaderElector() {
 	v.fill(&set.LockNamespace, "LOCK_NAMESPACE", "NAMESPACE", "default")
 	if set.StatusFile == "" && set.StatusDir == "" {
 		v.fill(&set.StatusDir, "STATUS_DIR", "STATUS_DIR", leaderStatus)
+		v.config.StatusPathGuessed = set.StatusDir == ""
 		switch {
 		case set.StatusDir != "":
 		case v.machine.has(leaderStatus, fs.FileMode.IsDir):

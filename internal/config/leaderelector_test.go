@@ -62,6 +62,7 @@ func TestLoad_TakesWhatLeaderElectorWasTold(t *testing.T) {
 			expect(t, got, inTheirWords(func(c *Config) {
 				c.HealthEndpoint = ":8080"
 				row.more(c)
+				c.StatusPathGuessed = c.StatusFile == leaderStatus || c.StatusDir == leaderStatus
 			}))
 		})
 	}
