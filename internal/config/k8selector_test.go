@@ -71,6 +71,9 @@ func TestLoad_TakesWhatK8sElectorWasTold(t *testing.T) {
 		"a deadline that was set longer": {map[string]string{"RETRY_PERIOD": "3"}, nil, "-election=my-app", func(c *Config) {
 			c.RenewDeadline, c.RetryPeriod = 4500*time.Millisecond, 3*time.Second
 		}},
+		"a deadline that was set shorter": {map[string]string{"RENEW_DEADLINE": "1"}, nil, "-election=my-app", func(c *Config) {
+			c.RenewDeadline, c.RetryPeriod = time.Second, 500*time.Millisecond
+		}},
 		"a lock that knows no Pods": {map[string]string{"LOCK_DIR": "/lock", "STATUS_ENDPOINT": ":1"}, nil, "-election=my-app -lock-type=file", func(c *Config) {
 			c.LockType, c.LockDir, c.StatusEndpoint = File, "/lock", ":1"
 			c.PodName, c.PodNamespace, c.PodNameGuessed, c.PodLabel = "", "", false, ""
@@ -119,7 +122,7 @@ func TestLoad_FindsTheServerOfStatusByK8sElectorsFlag(t *testing.T) {
 		"--status -http=:80": ":80",
 		"-election=my-app -http localhost:4040 --status -v=x": "localhost:4040",
 	} {
-		if c := mustLoadOn(t, host("my-app-0"), strings.Fields(args)...); c.Action != Status || c.StatusEndpoint != want {
+		if c := mustLoadOn(t, host("my-app-0"), strings.Fields(args)...); c.Action != Status || c.StatusEndpoint != want || c.Sidecar {
 			t.Errorf("%s: action %v of %q", args, c.Action, c.StatusEndpoint)
 		}
 	}

@@ -21,7 +21,7 @@ func (v *validator) leaderElector() {
 	set := v.set
 	v.fill(&set.LockName, "LOCK_NAME", "LEASE_NAME", "my-app")
 	v.fill(&set.LockNamespace, "LOCK_NAMESPACE", "NAMESPACE", "default")
-	if set.StatusFile == "" && set.StatusDir == "" {
+	if set.StatusFile == "" {
 		v.fill(&set.StatusDir, "STATUS_DIR", "STATUS_DIR", leaderStatus)
 		v.config.StatusPathGuessed = set.StatusDir == ""
 		switch {

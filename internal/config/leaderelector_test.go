@@ -35,6 +35,7 @@ func TestLoad_TakesWhatLeaderElectorWasTold(t *testing.T) {
 		"a kubeconfig outside a cluster":              {nil, []vars{{"KUBECONFIG": "/kube", "STATUS_DIR": "/run"}}, []string{token}, func(c *Config) { c.StatusDir, c.Kubeconfig = "/run", "/kube" }},
 		"a kubeconfig in a cluster":                   {nil, []vars{inCluster, {"KUBECONFIG": "/kube", "STATUS_DIR": "/run"}}, []string{token}, func(c *Config) { c.StatusDir = "/run" }},
 		"a kubeconfig in a Pod without a token":       {nil, []vars{inCluster, {"KUBECONFIG": "/kube", "STATUS_DIR": "/run"}}, nil, func(c *Config) { c.StatusDir, c.Kubeconfig = "/run", "/kube" }},
+		"a kubeconfig where no host is known":         {nil, []vars{{"KUBERNETES_SERVICE_PORT": "443", "KUBECONFIG": "/kube", "STATUS_DIR": "/run"}}, []string{token}, func(c *Config) { c.StatusDir, c.Kubeconfig = "/run", "/kube" }},
 		"our kubeconfig in a cluster":                 {vars{"KUBECONFIG": "/ours"}, []vars{inCluster, {"KUBECONFIG": "/kube", "STATUS_DIR": "/run"}}, []string{token}, func(c *Config) { c.StatusDir, c.Kubeconfig = "/run", "/ours" }},
 		"our file in place of theirs":                 {vars{"STATUS_FILE": "/run/leader", "STATUS_FILE_EXPIRY": "true"}, []vars{{"STATUS_DIR": "/run"}}, nil, func(c *Config) { c.StatusFile, c.StatusFileExpiry = "/run/leader", true }},
 		"our directory in place of theirs":            {vars{"STATUS_DIR": "/ours"}, []vars{{"STATUS_DIR": "theirs"}}, nil, func(c *Config) { c.StatusDir = "/ours" }},

@@ -295,6 +295,14 @@ func TestLoad_TakesTheLongestNamesAndALoopbackAddress(t *testing.T) {
 	}
 }
 
+// Where the Pod of a command is, nobody guesses.
+func TestLoad_TakesTheLocksNamespaceForNoPodWithACommand(t *testing.T) {
+	environment(t, elected(map[string]string{"POD_NAME": "shop-0"}))
+	if c := mustLoad(t, "server"); c.PodNamespace != "" {
+		t.Errorf("got %q", c.PodNamespace)
+	}
+}
+
 func TestLoad_TakesFileLocks(t *testing.T) {
 	environment(t, elected(map[string]string{"LOCK_TYPE": "file", "LOCK_DIR": "/lock", "LOCK_NAME": "My Lock", "LOCK_NAMESPACE": "Any One"}))
 	c := mustLoad(t, "server")
