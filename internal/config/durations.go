@@ -55,7 +55,9 @@ func parseDuration(value string) (time.Duration, error) {
 //   - a default adapts to what was set, as theirs (10 s and 2 s, whatever the
 //     lease) would have fitted it;
 //   - internal/elector wants the deadline below the lease less its kill margin
-//     as well; above, it is lowered.
+//     as well; above, it is lowered;
+//   - where a record tells renewals apart by whole seconds, a period below that is
+//     raised.
 func (v *validator) durations() {
 	lease, leaseOK := v.duration("LEASE_DURATION", v.set.LeaseDuration, v.proportions.lease)
 	renew, renewOK := v.duration("RENEW_DEADLINE", v.set.RenewDeadline, 0)
@@ -64,6 +66,9 @@ func (v *validator) durations() {
 	case !leaseOK:
 	case lease < elector.MinLeaseDuration:
 		v.mistake("LEASE_DURATION", "shorter than a second, the unit in which a lease is recorded; give one second or more")
+		leaseOK = false
+	case v.inWholeSeconds() && lease < minWholeLease:
+		v.mistake("LEASE_DURATION", "shorter than two seconds, which a lock in a ConfigMap or in Endpoints needs, as it tells renewals apart by whole seconds; give two or more, or use the lock type leases")
 		leaseOK = false
 	case lease > maxLeaseDuration:
 		v.mistake("LEASE_DURATION", "longer than a lease can record; give less than 68 years")
@@ -78,6 +83,9 @@ func (v *validator) durations() {
 	}
 	if retry == 0 {
 		retry = v.proportions.retry(lease, renew)
+	}
+	if v.inWholeSeconds() {
+		renew, retry = v.wholeSeconds(lease, renew, retry)
 	}
 	if renew >= lease {
 		v.mistake("RENEW_DEADLINE", "must be less than the lease duration ("+v.proportions.leaseWords+" unless set), or a leader would outlive its lease")
@@ -97,7 +105,46 @@ func (v *validator) durations() {
 	}
 	if retry >= renew {
 		retry = renew / 5
+		if v.inWholeSeconds() {
+			retry = wholePeriod
+		}
 		v.warn("RETRY_PERIOD", "is not less than the lowered renew deadline; "+retry.String()+" is used")
 	}
 	v.config.LeaseDuration, v.config.RenewDeadline, v.config.RetryPeriod = lease, renew, retry
+}
+
+const (
+	// wholePeriod is the shortest time between renewals of a record that has
+	// whole seconds: a second, and room for one to be written a little late and
+	// the next one in time.
+	wholePeriod = 1100 * time.Millisecond
+	// minWholeLease leaves time for one of them.
+	minWholeLease = 2 * time.Second
+)
+
+// inWholeSeconds reports whether the record of the lock has whole seconds, as
+// client-go defined it for annotations. A renewal within the same second changes
+// nothing there, so that nobody can see it, and a leader may not count it.
+func (v *validator) inWholeSeconds() bool {
+	return v.config.LockType == ConfigMaps || v.config.LockType == Endpoints
+}
+
+// wholeSeconds has every renewal show, and leaves time for two where that made
+// the deadline too short. Nobody else knows of either: only the lease itself has
+// to be that of the other replicas.
+func (v *validator) wholeSeconds(lease, renew, retry time.Duration) (time.Duration, time.Duration) {
+	if retry >= wholePeriod {
+		return renew, retry
+	}
+	retry = wholePeriod
+	if v.set.RetryPeriod != "" {
+		v.warn("RETRY_PERIOD", "is too short for a lock that tells renewals apart by whole seconds; "+retry.String()+" is used")
+	}
+	if longer := lease * 2 / 3; renew < 2*retry && renew < longer {
+		renew = longer
+		if v.set.RenewDeadline != "" {
+			v.warn("RENEW_DEADLINE", "is too short for renewals "+retry.String()+" apart; "+renew.String()+" is used")
+		}
+	}
+	return renew, retry
 }

@@ -51,3 +51,47 @@ func TestLoad_FitsTheDurationsToEachOther(t *testing.T) {
 		})
 	}
 }
+
+// A ConfigMap and Endpoints keep client-go's record in an annotation, whose times
+// are metav1.Time: whole seconds (client-go 0.22, resourcelock/interface.go).
+func TestLoad_RenewsSoThatARecordOfWholeSecondsShowsIt(t *testing.T) {
+	const ms, s = time.Millisecond, time.Second
+	rows := []struct {
+		name                string
+		lease, renew, retry string
+		want                [3]time.Duration
+		warnings            []string
+	}{
+		{"the defaults", "", "", "", [3]time.Duration{15 * s, 10 * s, 2 * s}, nil},
+		{"a period that shows", "6", "4", "1.1", [3]time.Duration{6 * s, 4 * s, 1100 * ms}, nil},
+		{"a default period is raised in silence", "3", "", "", [3]time.Duration{3 * s, 2 * s, 1100 * ms}, nil},
+		{"a period that was set is raised", "6", "4", "1", [3]time.Duration{6 * s, 4 * s, 1100 * ms}, []string{"RETRY_PERIOD"}},
+		{"a deadline for less than two renewals is raised too", "6", "2.1", "1", [3]time.Duration{6 * s, 4 * s, 1100 * ms}, []string{"RETRY_PERIOD", "RENEW_DEADLINE"}},
+		{"a deadline for two renewals is not", "6", "2.2", "1", [3]time.Duration{6 * s, 2200 * ms, 1100 * ms}, []string{"RETRY_PERIOD"}},
+		{"nor is one that is more than its part", "3", "2.1", "", [3]time.Duration{3 * s, 2100 * ms, 1100 * ms}, nil},
+		{"the shortest lease", "2", "", "", [3]time.Duration{2 * s, 2 * s * 2 / 3, 1100 * ms}, nil},
+		{"a deadline that is lowered leaves time for one", "2", "1.9", "1.5", [3]time.Duration{2 * s, 1350 * ms, 1100 * ms}, []string{"RENEW_DEADLINE", "RETRY_PERIOD"}},
+	}
+	for _, row := range rows {
+		for _, lock := range []string{"configmaps", "endpoints"} {
+			t.Run(row.name+" on "+lock, func(t *testing.T) {
+				environment(t, elected(map[string]string{"LOCK_TYPE": lock, "LEASE_DURATION": row.lease, "RENEW_DEADLINE": row.renew, "RETRY_PERIOD": row.retry}))
+				c := mustLoad(t, "server")
+				if got := [3]time.Duration{c.LeaseDuration, c.RenewDeadline, c.RetryPeriod}; got != row.want {
+					t.Errorf("got %v, want %v", got, row.want)
+				}
+				if c.RenewDeadline >= c.LeaseDuration-elector.KillMargin(c.LeaseDuration) || c.RetryPeriod >= c.RenewDeadline {
+					t.Error("the elector would refuse these")
+				}
+				if len(c.Warnings) != len(row.warnings) {
+					t.Fatalf("got warnings %q, want of %q", c.Warnings, row.warnings)
+				}
+				for i, w := range row.warnings {
+					if !strings.HasPrefix(c.Warnings[i], Prefix+"_"+w+" ") {
+						t.Errorf("warning %q is not of %s", c.Warnings[i], w)
+					}
+				}
+			})
+		}
+	}
+}

@@ -31,11 +31,16 @@ func TestLoad_TakesWhatK8sElectorWasTold(t *testing.T) {
 		more         func(*Config)
 	}{
 		"the election alone": {nil, nil, "-election=my-app", func(*Config) {}},
-		// The manifest in its repository, example.yaml.
+		// The manifest in its repository, example.yaml. It renews twice a second there,
+		// which a ConfigMap does not show.
 		"its example": {nil, nil, "-election=my-app -http=localhost:4040 -ttl=3s -namespace=default -lock-type=configmaps", func(c *Config) {
 			c.StatusEndpoint, c.LockType = "localhost:4040", ConfigMaps
+			c.LeaseDuration, c.RenewDeadline, c.RetryPeriod = 3*time.Second, 2*time.Second, 1100*time.Millisecond
+		}},
+		"its example on a Lease": {nil, nil, "-election=my-app -ttl=3s", func(c *Config) {
 			c.LeaseDuration, c.RenewDeadline, c.RetryPeriod = 3*time.Second, time.Second, 500*time.Millisecond
 		}},
+		"its own ttl on Endpoints": {nil, nil, "-election=my-app -lock-type=endpoints", func(c *Config) { c.LockType = Endpoints }},
 		"everything": {nil, map[string]string{"ELECTOR_POD_NAME": "pod-7"}, "-election my-app -http :80 -id me -kubeconfig /kube/config -lock-type endpoints -namespace prod -ttl 1m", func(c *Config) {
 			c.StatusEndpoint, c.Identity, c.Kubeconfig, c.LockType, c.LockNamespace = ":80", "me", "/kube/config", Endpoints, "prod"
 			c.LeaseDuration, c.RenewDeadline, c.RetryPeriod = time.Minute, 20*time.Second, 10*time.Second

@@ -239,6 +239,7 @@ func TestLoad_NamesWhatIsWrongWithASidecarInItsOwnWords(t *testing.T) {
 		{"an unknown lock type", nil, nil, []string{"-election=my-app", "-lock-type=" + secret}, []string{"(--lock-type): not one of leases, configmaps, endpoints, file"}},
 		{"two locks in one, as client-go once had them", nil, nil, []string{"-election=my-app", "-lock-type", "configmapsleases"}, []string{"(--lock-type): not one of leases"}},
 		{"a ttl under a second", nil, nil, []string{"-election=my-app", "-ttl=900ms"}, []string{"-ttl: shorter than a second … example -ttl=10s"}},
+		{"a ttl under two seconds on a ConfigMap", nil, nil, []string{"-election=my-app", "-lock-type=configmaps", "-ttl=1900ms"}, []string{"-ttl: shorter than two seconds … ConfigMap … whole seconds"}},
 		{"a ttl of nothing", nil, nil, []string{"-election=my-app", "-ttl", "0"}, []string{"-ttl: must be more than zero"}},
 		{"a ttl that is no duration", nil, nil, []string{"-election=my-app", "-ttl=" + secret}, []string{"-ttl: not a duration"}},
 		{"a deadline beyond the ttl", vars{"RENEW_DEADLINE": "10"}, nil, []string{"-election=my-app"}, []string{"K8S_AWAIT_ELECTION_RENEW_DEADLINE: must be less than the lease duration (10 s unless set)"}},
