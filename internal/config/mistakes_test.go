@@ -50,7 +50,7 @@ func TestLoad_NamesKeyReasonAndExample(t *testing.T) {
 		{"a lease under a second", with("LEASE_DURATION", "999ms"), []string{"server"}, []string{"_LEASE_DURATION: shorter than a second"}},
 		{"a lease beyond what a record holds", with("LEASE_DURATION", "2147483648"), []string{"server"}, []string{"_LEASE_DURATION: longer than"}},
 		{"a lease beyond what a duration holds", with("LEASE_DURATION", "99999999999999"), []string{"server"}, []string{"_LEASE_DURATION: not a duration, or too long"}},
-		{"a deadline as long as the lease", with("RENEW_DEADLINE", "15"), []string{"server"}, []string{"_RENEW_DEADLINE: must be less than the lease … example 10"}},
+		{"a deadline as long as the lease", with("RENEW_DEADLINE", "15"), []string{"server"}, []string{"_RENEW_DEADLINE: must be less than the lease duration (15 s unless set) … example 10"}},
 		{"a lease shorter than the deadline", with("LEASE_DURATION", "5", "RENEW_DEADLINE", "10"), []string{"server"}, []string{"_RENEW_DEADLINE: must be less than the lease"}},
 		{"a period as long as the deadline", with("RETRY_PERIOD", "10", "RENEW_DEADLINE", "10"), []string{"server"}, []string{"_RETRY_PERIOD: must be so short"}},
 		{"a period that client-go refuses too", with("RETRY_PERIOD", "5", "RENEW_DEADLINE", "6"), []string{"server"}, []string{"_RETRY_PERIOD: must be so short … example 2"}},
