@@ -1,0 +1,74 @@
+package simulation
+
+import (
+	"flag"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+var (
+	schedules = flag.Uint64("schedules", 3000, "how many random schedules to run")
+	first     = flag.Uint64("first", 1, "the seed of the first of them")
+	oneSeed   = flag.Uint64("seed", 0, "run this one schedule, and print all that happens")
+)
+
+// again is how to run a schedule again.
+func again(seed uint64) string {
+	return fmt.Sprintf("go test ./internal/simulation -run TestElection -v -seed %d", seed)
+}
+
+func TestElection_KeepsItsPromiseOnRandomSchedules(t *testing.T) {
+	if *oneSeed != 0 {
+		r := simulate(t, *oneSeed, true)
+		t.Logf("seed %d:\n%s", r.seed, r.story(len(r.events)))
+		for _, wrong := range r.wrong {
+			t.Error(wrong)
+		}
+		return
+	}
+	t.Parallel()
+	begun := time.Now()
+	var next atomic.Uint64
+	var failed atomic.Bool
+	next.Store(*first)
+	end := *first + *schedules
+	var mu sync.Mutex
+	var total counts
+	t.Run("all", func(t *testing.T) {
+		for worker := range runtime.GOMAXPROCS(0) {
+			t.Run(fmt.Sprint("worker ", worker), func(t *testing.T) {
+				t.Parallel()
+				for seed := next.Add(1) - 1; seed < end && !failed.Load(); seed = next.Add(1) - 1 {
+					t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+						r := simulate(t, seed, false)
+						if len(r.wrong) > 0 {
+							failed.Store(true)
+							t.Errorf("seed %d: %s\n%srun it again: %s", seed, strings.Join(r.wrong, "\n"), r.story(60), again(seed))
+						}
+						mu.Lock()
+						defer mu.Unlock()
+						total.add(r.counts)
+					})
+				}
+			})
+		}
+	})
+	took := time.Since(begun)
+	t.Logf("%d schedules in %v, %.0f a second: %+v", total.Schedules, took.Round(time.Second), float64(total.Schedules)/took.Seconds(), total)
+}
+
+func TestSeed_TellsTheSameStoryAgain(t *testing.T) {
+	t.Parallel()
+	differ := 0
+	for seed := uint64(1); seed <= 200; seed++ {
+		if a, b := simulate(t, seed, false), simulate(t, seed, false); a.print() != b.print() {
+			differ++
+		}
+	}
+	t.Logf("%d of 200 differ", differ)
+}
