@@ -122,8 +122,8 @@ func (c *child) Exited() <-chan struct{} { return c.exited }
 func (c *child) Status() int { return 0 }
 
 // Signal implements gate.Process.
-func (c *child) Signal(syscall.Signal) error {
-	if c.p.awake(context.Background()) != nil {
+func (c *child) Signal(sig syscall.Signal) error {
+	if c.p.awake(context.Background()) != nil || sig == syscall.SIGUSR1 {
 		return nil
 	}
 	c.p.w.mu.Lock()

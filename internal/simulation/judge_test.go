@@ -14,10 +14,10 @@ type life struct {
 	token uint64
 	from  time.Duration
 	alive bool
-	// mustEnd is when it has to be dead, having been thawed beside another.
-	// Zero: no such thing.
-	mustEnd time.Duration
-	thawed  time.Duration
+	// thawed is when it last went on after a freeze; zero: never. outlived: it was
+	// thawed beside another's, and has its KillMargin to be dead.
+	thawed   time.Duration
+	outlived bool
 }
 
 // runs reports whether it can do anything at this moment.
@@ -83,7 +83,7 @@ func (j *judge) begin(who string, p *process, token uint64) *life {
 		case !o.runs():
 			j.w.trace(who, "while %s's is frozen", o.who)
 		case o.thawed > 0 && o.p != nil && now <= o.thawed+elector.KillMargin(o.p.lease):
-			o.mustEnd = o.thawed + elector.KillMargin(o.p.lease)
+			o.outlived = true
 		default:
 			j.accuse("two commands: %s starts while that of %s runs (since %v)", who, o.who, o.from)
 		}
@@ -107,7 +107,7 @@ func (j *judge) end(l *life, how string) {
 	now := j.w.now()
 	l.alive = false
 	j.w.trace(l.who, "COMMAND %s", how)
-	if l.mustEnd > 0 && now > l.mustEnd {
+	if l.outlived && !l.p.isFrozen() && now > l.thawed+elector.KillMargin(l.p.lease) {
 		j.accuse("two commands: %s's, thawed at %v beside another's, lived on until %v", l.who, l.thawed, now)
 	}
 	j.vacant = now
@@ -126,11 +126,11 @@ func (j *judge) thaw(p *process) {
 			if o == l || o.p == nil || !o.alive || o.p.isFrozen() {
 				continue
 			}
-			older := l
-			if o.token < l.token {
-				older = o
+			if l.token < o.token {
+				l.outlived = true
+			} else {
+				o.outlived = true
 			}
-			older.mustEnd = older.thawed + elector.KillMargin(older.p.lease)
 		}
 	}
 }

@@ -206,20 +206,27 @@ func (p *process) carry(ctx context.Context, kind string, base elector.Observati
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if asked := (refusal{}); errors.As(err, &asked) {
-		// Asked to wait: that is not the process's fault either.
-		over := p.troubled(true)
-		time.AfterFunc(asked.wait, func() {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			over()
-		})
-	}
+	p.wait(err)
 	if kind != read && f.back > p.distance {
 		w.trace(p.name, "its %s, sent at %v, is answered: %s", kind, sent, outcome(err))
 	}
 	p.saw(obs)
 	return obs, err
+}
+
+// wait takes note of a refusal that asks to wait: it lasts until then. w.mu is
+// held.
+func (p *process) wait(err error) {
+	asked := refusal{}
+	if !errors.As(err, &asked) {
+		return
+	}
+	over := p.troubled(true)
+	time.AfterFunc(time.Duration(1.02*float64(asked.wait)), func() {
+		p.w.mu.Lock()
+		defer p.w.mu.Unlock()
+		over()
+	})
 }
 
 func outcome(err error) string {
@@ -288,6 +295,13 @@ func (s *store) before(age time.Duration) elector.Observation {
 // Write implements elector.Lock, with the conditions that internal/kube sends.
 func (p *process) Write(ctx context.Context, from elector.Observation, to elector.Record) (elector.Observation, error) {
 	kind := purpose(from, to)
+	if kind == release {
+		p.w.mu.Lock()
+		if p.publishing && !p.ended {
+			p.w.judge.accuse("%s releases while clients are still led there", p.name)
+		}
+		p.w.mu.Unlock()
+	}
 	var uid int
 	var revision uint64
 	if from.Exists {

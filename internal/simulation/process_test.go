@@ -65,6 +65,8 @@ type process struct {
 	any, writing trouble
 	// stopping: it was asked to end. ended: it has, or was killed.
 	stopping, ended bool
+	// publishing: clients are led here.
+	publishing bool
 	// sawHolder: it was told of a holder.
 	sawHolder bool
 	// othersChanged is when anybody else last changed the record.
@@ -112,8 +114,9 @@ func (p *process) run() {
 		return
 	}
 	dice := p.w.dice(p.name, "gate")
+	traffic := &traffic{p}
 	g := gate.New(gate.Config{
-		Elector: e, Spawner: p, Readiness: silent{}, Announcer: silent{}, Observer: silent{},
+		Elector: e, Spawner: p, Readiness: traffic, Publisher: traffic, Announcer: silent{}, Observer: silent{},
 		Signals:         p.signals,
 		Terminates:      func(syscall.Signal) bool { return true },
 		StopTimeout:     pick(dice, 0, p.lease/3, p.lease),
@@ -169,16 +172,19 @@ func (p *process) end(how string) {
 	}
 }
 
-// terminate sends TERM. w.mu is held.
-func (p *process) terminate() {
+// signal sends a signal: one that stops, or one for the command, which ends the
+// gate where there is none. w.mu is held.
+func (p *process) signal(sig syscall.Signal) {
 	if p.ended {
 		return
 	}
 	p.w.judge.look()
-	p.stopping = true
-	p.w.trace(p.name, "gets TERM")
+	if sig != syscall.SIGUSR1 || p.child == nil || !p.child.life.alive {
+		p.stopping = true
+	}
+	p.w.trace(p.name, "gets signal %d (%v)", int(sig), sig)
 	select {
-	case p.signals <- syscall.SIGTERM:
+	case p.signals <- sig:
 	default:
 	}
 }
@@ -294,10 +300,9 @@ func (p *process) troubled(writing bool) (over func()) {
 // silent is everything that the gate tells and nobody listens to here.
 type silent struct{}
 
-func (silent) Watch(ctx context.Context, _ func(bool)) { <-ctx.Done() }
-func (silent) Announce(string, string)                 {}
-func (silent) Started(int)                             {}
-func (silent) Ended(int)                               {}
+func (silent) Announce(string, string) {}
+func (silent) Started(int)             {}
+func (silent) Ended(int)               {}
 
 // logger traces what the process logs where a schedule is replayed.
 func (w *world) logger(p *process) *slog.Logger {

@@ -17,9 +17,10 @@ var (
 	oneSeed   = flag.Uint64("seed", 0, "run this one schedule, and print all that happens")
 )
 
-// again is how to run a schedule again.
+// again is how to run a schedule again. The count is for the few that depend on
+// more than the seed.
 func again(seed uint64) string {
-	return fmt.Sprintf("go test ./internal/simulation -run TestElection -v -seed %d", seed)
+	return fmt.Sprintf("go test ./internal/simulation -run TestElection -v -count 20 -failfast -seed %d", seed)
 }
 
 func TestElection_KeepsItsPromiseOnRandomSchedules(t *testing.T) {
@@ -62,13 +63,18 @@ func TestElection_KeepsItsPromiseOnRandomSchedules(t *testing.T) {
 	t.Logf("%d schedules in %v, %.0f a second: %+v", total.Schedules, took.Round(time.Second), float64(total.Schedules)/took.Seconds(), total)
 }
 
+// Where two things reach a goroutine at one instant, Go picks one at random; in
+// nearly all schedules that makes no difference.
 func TestSeed_TellsTheSameStoryAgain(t *testing.T) {
 	t.Parallel()
+	const seeds = 100
 	differ := 0
-	for seed := uint64(1); seed <= 200; seed++ {
+	for seed := uint64(1); seed <= seeds; seed++ {
 		if a, b := simulate(t, seed, false), simulate(t, seed, false); a.print() != b.print() {
 			differ++
 		}
 	}
-	t.Logf("%d of 200 differ", differ)
+	if differ > seeds/10 {
+		t.Errorf("%d of %d seeds tell another story the second time", differ, seeds)
+	}
 }

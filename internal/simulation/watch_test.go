@@ -45,20 +45,23 @@ func (p *process) follow(ctx context.Context, resume *uint64, deliver func(elect
 	}
 	w.mu.Lock()
 	f := p.fate(watch)
-	over := p.troubled(false) // until it has opened
+	closed := p.troubled(false) // until it has opened
 	w.mu.Unlock()
 	opened := func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		over()
-		over = func() {}
+		closed()
+		closed = func() {}
 	}
-	defer func() { opened() }()
+	defer opened()
 	switch {
 	case f.refuse != nil:
 		if err := p.sleep(ctx, f.there+f.back); err != nil {
 			return err
 		}
+		w.mu.Lock()
+		p.wait(f.refuse)
+		w.mu.Unlock()
 		return f.refuse
 	case f.lost || f.mute || f.healing != nil:
 		return p.silence(ctx)
@@ -108,10 +111,19 @@ func (p *process) follow(ctx context.Context, resume *uint64, deliver func(elect
 		}
 		w.mu.Unlock()
 		for _, v := range news {
-			if err := p.onItsWay(ctx, st, max(0, v.at+lag-w.now())); err != nil {
+			left, over := max(0, v.at+lag-w.now()), func() {}
+			w.mu.Lock()
+			if left > p.distance {
+				over = p.troubled(false)
+			}
+			w.mu.Unlock()
+			err := p.onItsWay(ctx, st, left)
+			w.mu.Lock()
+			over()
+			if err != nil {
+				w.mu.Unlock()
 				return clean(err)
 			}
-			w.mu.Lock()
 			p.saw(v.obs)
 			w.mu.Unlock()
 			if v.obs.Revision > 0 {

@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"context"
+	"syscall"
 	"time"
 
 	"github.com/k8s-await-election/k8s-await-election/internal/elector"
@@ -38,7 +39,7 @@ const (
 	freezing = int(spells) + iota
 	suspending
 	killing
-	terminating
+	signalling
 	doubling // another Pod of the same name is made while this one lives
 	severing
 	deadening
@@ -115,9 +116,10 @@ func (w *world) harm(ctx context.Context, d *dice, p *process, evil int) {
 		over := p.troubled(true)
 		w.judge.counts.Freezes++
 		p.freeze()
+		since := w.now()
 		w.during(ctx, lasting, func() {
 			if evil == suspending && p.thawed != nil {
-				p.candidate.standStill(lasting)
+				p.candidate.standStill(w.now() - since)
 			}
 			over()
 			p.unfreeze()
@@ -125,8 +127,8 @@ func (w *world) harm(ctx context.Context, d *dice, p *process, evil int) {
 	case evil == killing:
 		w.judge.counts.Kills++
 		p.crash()
-	case evil == terminating:
-		p.terminate()
+	case evil == signalling:
+		p.signal(pick(d, syscall.SIGTERM, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1))
 	case evil == doubling && p.old:
 	case evil == doubling:
 		w.lives.Go(func() { w.live(d.again(p.pod), true) })

@@ -161,14 +161,13 @@ func (w *world) run() {
 		of.old = true
 		w.lives.Go(func() { w.liveOld(of) })
 	}
-	storming := d.between(4, 14)
-	time.AfterFunc(storming*w.lease, calm)
+	time.AfterFunc(d.between(3*w.lease, 10*w.lease), calm)
 	w.storm(stormy)
 	synctest.Wait()
 	// Somebody leads then; somebody may go on labelling the lock meanwhile.
 	labels := d.in(0.5)
 	w.mu.Lock()
-	patience := 2*time.Duration(1.02*float64(w.judge.longest)) + 3*w.lease
+	patience := time.Duration(1.05*float64(w.judge.longest)) + w.lease + time.Second
 	w.trace("world", "calm")
 	w.mu.Unlock()
 	for end := w.now() + patience; w.now() < end; {
