@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/k8s-await-election/k8s-await-election/internal/elector"
@@ -65,6 +66,9 @@ func (c *counts) add(o counts) {
 
 func (j *judge) accuse(format string, args ...any) {
 	text := fmt.Sprintf("%v: ", j.w.now()) + fmt.Sprintf(format, args...)
+	if !strings.Contains(text, *verdict) {
+		return
+	}
 	j.wrong = append(j.wrong, text)
 	j.w.trace("JUDGE", "%s", text)
 }

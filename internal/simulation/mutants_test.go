@@ -26,7 +26,7 @@ type mutant struct {
 	rule string
 	// file is relative to internal/. old must be in it exactly once.
 	file, old, new string
-	// finds is a part of what the judge says. Empty: two commands.
+	// finds is a part of what the judge says. Empty: that two commands run.
 	finds string
 	// quick: found within a few schedules, and tried in every run of the tests.
 	quick bool
@@ -133,11 +133,12 @@ var allMutants = []mutant{
 		new:  "return s.own",
 	},
 	{
-		name: "deadline on a clock that stands still in suspend",
-		rule: "the holder's clock is CLOCK_BOOTTIME",
-		file: "simulation/process_test.go",
-		old:  "HolderClock: p.holder, CandidateClock: p.candidate,",
-		new:  "HolderClock: p.candidate, CandidateClock: p.candidate,",
+		name:  "deadline on a clock that stands still in suspend",
+		finds: "thawed at",
+		rule:  "the holder's clock is CLOCK_BOOTTIME",
+		file:  "simulation/process_test.go",
+		old:   "HolderClock: p.holder, CandidateClock: p.candidate,",
+		new:   "HolderClock: p.candidate, CandidateClock: p.candidate,",
 	},
 	{
 		name: "a lock made with its holder in it",
@@ -178,9 +179,6 @@ func TestMutants_AreFound(t *testing.T) {
 			seed, wrong, story := m.hunt(t)
 			if seed == "" {
 				t.Fatalf("not found in %d schedules", *tries)
-			}
-			if finds := cmp.Or(m.finds, "two commands"); !strings.Contains(wrong, finds) {
-				t.Errorf("found as %q, want %q in it", wrong, finds)
 			}
 			t.Logf("found by seed %s: %s", seed, wrong)
 			if *keepTrace != "" {
@@ -226,7 +224,8 @@ func (m mutant) hunt(t *testing.T) (seed, wrong, story string) {
 	if out, err := exec.CommandContext(t.Context(), "go", "test", "-c", "-vet=off", "-overlay", overlay, "-o", program, ".").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
-	out, err := exec.CommandContext(t.Context(), program, "-test.run=^TestElection", "-schedules", fmt.Sprint(*tries)).CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), program, "-test.run=^TestElection", "-schedules", fmt.Sprint(*tries),
+		"-verdict", cmp.Or(m.finds, "starts while that of")).CombinedOutput()
 	if err == nil {
 		return "", "", ""
 	}

@@ -14,6 +14,7 @@ import (
 var (
 	schedules = flag.Uint64("schedules", 3000, "how many random schedules to run")
 	first     = flag.Uint64("first", 1, "the seed of the first of them")
+	verdict   = flag.String("verdict", "", "look only for what the judge says with this text in it")
 	oneSeed   = flag.Uint64("seed", 0, "run this one schedule, and print all that happens")
 )
 
