@@ -31,6 +31,8 @@ help: ## list the targets
 	@echo "Variables:"
 	@echo "  LOCK=lease             demo: share a Lease on a real API server, not a file"
 	@echo "  STORAGE_CLASS=…        demo-cluster: a storage class for ReadWriteMany; DEMO_ARGS=… more options"
+	@echo "  SCHEDULES=100000       test-long: how many random schedules; TRACES=DIR keeps what finds each mutant"
+	@echo "  FUZZ_TIME=10s          fuzz: for how long each"
 	@echo "  BENCH_RUNS=10          bench: runs per figure; BENCH_ARGS=… more options"
 	@echo "  ENGINE=docker          image: docker, podman or buildah, if not the first found"
 	@echo "  IMAGE=…  VERSION=…     image: its name and tag"
@@ -158,7 +160,28 @@ $(BUILT_COREDNS)/%:
 .PHONY: test
 test: assets build ## run all tests: unit, process, black-box, and against the real API server
 	go test $(RACE) ./...
+	$(if $(RACE),go test ./internal/simulation # more schedules: the race detector slows each down)
 	cd e2e && KUBEBUILDER_ASSETS=$(abspath $(ASSETS)) go test $(RACE) -count=1 -timeout=30m ./...
+
+SCHEDULES ?= 100000
+TRACES ?=
+
+# go test shows what a passing test prints only of a package that it runs in.
+.PHONY: test-long
+test-long: ## try the election on 100,000 random schedules, and find every mutant: some 10 minutes
+	@cd internal/simulation && GOGC=400 go test -count=1 -timeout=6h -schedules=$(SCHEDULES) -mutants=all \
+		$(if $(TRACES),-traces=$(abspath $(TRACES)))
+
+FUZZ_TIME ?= 10s
+
+# go test takes one fuzz test at a time.
+.PHONY: fuzz
+fuzz: ## fuzz every parser of what comes from outside; FUZZ_TIME=10s for each
+	@grep -rho --include='*_test.go' '^func Fuzz[A-Za-z_]*' internal | sort | while read -r _ name; do \
+		file=$$(grep -rl --include='*_test.go' "^func $$name(" internal); \
+		echo "$$file: $$name"; \
+		go test -run='^$$' -fuzz="^$$name\$$" -fuzztime=$(FUZZ_TIME) "./$$(dirname "$$file")"; \
+	done
 
 GOLANGCI_VERSION := v2.15.0
 GOLANGCI_LINT ?= $(CACHE)/golangci-lint-$(GOLANGCI_VERSION)/golangci-lint

@@ -27,8 +27,9 @@ func (l *life) runs() bool { return l.alive && (l.p == nil || !l.p.isFrozen()) }
 // judge looks for what must not happen:
 //
 //   - two commands run at one time. A frozen one does not run; it may, once it
-//     is thawed, for its KillMargin (this is outside of the promise). An older
-//     tool's command may run on while ours starts, but not the other way round.
+//     is thawed, for its KillMargin (this is outside of the promise).
+//   - an older tool takes the lock while a command of ours runs. What its own
+//     command does after that, and that ours starts beside it, is its affair.
 //   - a command starts with a fencing token that is not greater than the last.
 //   - a leader that nothing troubles is deposed (see calm).
 //   - nobody leads, though somebody could (see bound).
@@ -76,18 +77,14 @@ func (j *judge) accuse(format string, args ...any) {
 // begin takes note of a command's start.
 func (j *judge) begin(who string, p *process, token uint64) *life {
 	j.look()
-	now := j.w.now()
-	l := &life{who: who, p: p, token: token, from: now, alive: true}
+	l := &life{who: who, p: p, token: token, from: j.w.now(), alive: true}
 	j.w.trace(who, "COMMAND STARTS (token %d)", token)
 	for _, o := range j.lives {
 		switch {
 		case !o.alive:
-		case p != nil && o.p == nil:
+		case p == nil || o.p == nil:
 			j.counts.Together++
-		case !o.runs():
-			j.w.trace(who, "while %s's is frozen", o.who)
-		case o.thawed > 0 && o.p != nil && now <= o.thawed+elector.KillMargin(o.p.lease):
-			o.outlived = true
+		case j.excused(o):
 		default:
 			j.accuse("two commands: %s starts while that of %s runs (since %v)", who, o.who, o.from)
 		}
@@ -103,6 +100,20 @@ func (j *judge) begin(who string, p *process, token uint64) *life {
 	}
 	j.lives = append(j.lives, l)
 	return l
+}
+
+// excused reports whether a command that is alive may be: it is frozen, or was
+// until now and is being killed.
+func (j *judge) excused(l *life) bool {
+	switch {
+	case !l.runs():
+		j.w.trace(l.who, "is frozen meanwhile")
+		return true
+	case l.thawed > 0 && j.w.now() <= l.thawed+elector.KillMargin(l.p.lease):
+		l.outlived = true
+		return true
+	}
+	return false
 }
 
 // end takes note of the death of the last of a command.
@@ -151,6 +162,13 @@ func (j *judge) changed(by *process, before, after elector.Observation) {
 	}
 	if by != nil && r.HolderIdentity == "" && before.Record.HolderIdentity != "" {
 		j.counts.Releases++
+	}
+	if by != nil && by.old && r.HolderIdentity == by.identity && before.Record.HolderIdentity != by.identity {
+		for _, l := range j.lives {
+			if l.alive && l.p != nil && !j.excused(l) {
+				j.accuse("two commands: %s, an older tool, takes the lock while that of %s runs (since %v)", by.name, l.who, l.from)
+			}
+		}
 	}
 	for _, p := range j.w.processes {
 		if p != by {

@@ -148,8 +148,8 @@ var allMutants = []mutant{
 		new:  "s.obs, Record{\n\t\t\tHolderIdentity: c.Identity, LeaseDuration: storedDuration(c.LeaseDuration),\n\t\t\tInstance: mark{Holder: c.Identity, Instance: &c.Instance}.String(),\n\t\t})",
 	},
 	{
-		name:  "no renewal while the command stops",
-		rule:  "a leader keeps its lease until its command is dead",
+		name:  "renewals too seldom",
+		rule:  "the next renewal is sent at T0 + RetryPeriod",
 		file:  "elector/term.go",
 		old:   "due = t.renewed() + e.RetryPeriod\n\t\t\tcase errors.Is(a.err, ErrConflict):",
 		new:   "due = t.renewed() + 2*e.RenewDeadline\n\t\t\tcase errors.Is(a.err, ErrConflict):",
@@ -180,7 +180,7 @@ func TestMutants_AreFound(t *testing.T) {
 			if seed == "" {
 				t.Fatalf("not found in %d schedules", *tries)
 			}
-			t.Logf("found by seed %s: %s", seed, wrong)
+			fmt.Printf("mutant found: %s: seed %s: %s\n", m.name, seed, wrong)
 			if *keepTrace != "" {
 				name := filepath.Join(*keepTrace, strings.ReplaceAll(m.name, " ", "-")+".txt")
 				if err := os.WriteFile(name, []byte(fmt.Sprintf("seed %s: %s\n%s", seed, wrong, story)), 0o644); err != nil {
