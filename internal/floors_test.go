@@ -30,6 +30,7 @@ var floors = []struct {
 }{
 	{"core, the election", []string{"internal/elector", "internal/elector/electortest"}},
 	{"core, the one rule", []string{"internal/gate"}},
+	{"core, tried on random schedules", []string{"internal/simulation"}},
 	{"what several rooms do to processes", []string{"internal/child/command", "internal/child/tree", "internal/memory"}},
 	{"the second line of defence", []string{"internal/guard"}},
 	{"what the program is when a gate starts it again", []string{"internal/self"}},

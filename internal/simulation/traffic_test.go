@@ -22,6 +22,11 @@ func (t *traffic) Watch(ctx context.Context, changed func(bool)) {
 	}
 }
 
+// Prepare implements gate.Publisher.
+func (t *traffic) Prepare(ctx context.Context) {
+	_ = t.p.sleep(ctx, t.p.w.dice(t.p.name, "preparing").below(t.p.distance))
+}
+
 // Publish implements gate.Publisher.
 func (t *traffic) Publish(ctx context.Context) {
 	w := t.p.w
