@@ -23,8 +23,8 @@ func KillMargin(lease time.Duration) time.Duration {
 	return max(lease/10, minKillMargin)
 }
 
-// Config is what an Elector needs. All fields but WallSteps, Deadline, Requests
-// and Jitter are required.
+// Config is what an Elector needs. All fields but WallSteps, Deadline, Requests,
+// Changed and Jitter are required.
 type Config struct {
 	Lock Lock
 	// Identity is this candidate's name in the record; unique among those that
@@ -59,6 +59,11 @@ type Config struct {
 	// Requests is called after each answer of the lock, from any goroutine.
 	// Nil: nobody listens.
 	Requests func(Request)
+	// Changed is called, from any goroutine, after anything that Status tells has
+	// changed, a renewal included, but for what the clock alone changes: a reader
+	// of ExpiresIn counts for itself. It must neither wait nor call the Elector.
+	// Nothing here depends on it. Nil: nobody listens.
+	Changed func()
 	// Jitter returns a number in [0,1), from any goroutine. Nil: a random one.
 	Jitter func() float64
 
@@ -100,6 +105,9 @@ func (c *Config) validate() error {
 	}
 	if c.Requests == nil {
 		c.Requests = func(Request) {}
+	}
+	if c.Changed == nil {
+		c.Changed = func() {}
 	}
 	if c.Jitter == nil {
 		c.Jitter = rand.Float64

@@ -31,7 +31,7 @@ func New(c Config) (*Elector, error) {
 	c.Logger = c.Logger.With("lock", c.Lock.String())
 	return &Elector{
 		Config:  c,
-		sight:   newSight(c.CandidateClock, c.LeaseDuration),
+		sight:   newSight(c.CandidateClock, c.LeaseDuration, c.Changed),
 		rewatch: make(chan struct{}, 1),
 	}, nil
 }

@@ -31,6 +31,8 @@ type sight struct {
 	own time.Duration
 	// stirred delivers when something was noted; for one listener at a time.
 	stirred chan struct{}
+	// changed is Config.Changed.
+	changed func()
 
 	mu  sync.Mutex
 	now sighting
@@ -39,8 +41,8 @@ type sight struct {
 	newest uint64
 }
 
-func newSight(clock Clock, own time.Duration) *sight {
-	return &sight{clock: clock, own: own, stirred: make(chan struct{}, 1)}
+func newSight(clock Clock, own time.Duration, changed func()) *sight {
+	return &sight{clock: clock, own: own, stirred: make(chan struct{}, 1), changed: changed}
 }
 
 func (s *sight) look() sighting {
@@ -134,6 +136,7 @@ func (s *sight) stir() {
 	case s.stirred <- struct{}{}:
 	default:
 	}
+	s.changed()
 }
 
 // heir is who has the first turn at the end of the present term.

@@ -55,6 +55,7 @@ func newTerm(e *Elector, a answer) *Term {
 		return nil
 	}
 	e.term.Store(t)
+	e.Changed()
 	go t.hold()
 	return t
 }
@@ -126,6 +127,7 @@ func (t *Term) Abandon() {
 	close(t.closing)
 	<-t.held
 	t.e.term.CompareAndSwap(t, nil)
+	t.e.Changed()
 }
 
 // answered moves T0 to the instant at which a write was sent that has succeeded.
@@ -133,6 +135,7 @@ func (t *Term) answered(sent time.Duration) {
 	t0 := max(sent, t.renewed())
 	t.e.Deadline(t0 + t.e.LeaseDuration - KillMargin(t.e.LeaseDuration))
 	t.t0.Store(int64(t0))
+	t.e.Changed()
 }
 
 // renewed is T0.
@@ -144,6 +147,7 @@ func (t *Term) end(cause error) {
 	default:
 		t.cause = cause
 		close(t.over)
+		t.e.Changed()
 		t.e.Logger.Warn("lease lost", "reason", cause)
 	}
 }

@@ -217,7 +217,7 @@ func TestRun_SeesADeletionItsWatchHasNoRevisionFor(t *testing.T) {
 func TestSight_DoesNotTakeALateEventForANewState(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, w *world) {
-		s := newSight(newFakeClock(1), lease)
+		s := newSight(newFakeClock(1), lease, func() {})
 		server := w.server
 		theirs := server.put(held("b", lease))
 		ours, err := server.write(theirs, held("a", lease))
