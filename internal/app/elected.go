@@ -108,7 +108,7 @@ func connect(p Program, c *config.Config, texts *parsed, signals <-chan os.Signa
 		Readiness:       checks,
 		Publisher:       backend.publisher,
 		Announcer:       backend.announcer,
-		Observer:        observer{checks, metrics},
+		Observer:        observer{checks, metrics, log},
 		Signals:         signals,
 		Terminates:      child.Terminates,
 		StopSignal:      texts.stopSignal,
@@ -177,20 +177,23 @@ func (s spawner) Start(extra []string, may func() bool) (gate.Process, error) {
 	return process, nil
 }
 
-// observer tells probes and metrics about the command.
+// observer tells probes, metrics and people about the command.
 type observer struct {
 	checks  *probe.Checks
 	metrics *status.Metrics
+	log     *slog.Logger
 }
 
-func (o observer) Started(int) {
+func (o observer) Started(pid int, token uint64) {
 	o.checks.Started()
 	o.metrics.ChildStarted()
+	o.log.Info("command started", "pid", pid, "token", token)
 }
 
-func (o observer) Ended(code int) {
+func (o observer) Ended(code int, reason string) {
 	o.checks.Stopped()
 	o.metrics.ChildExited(code)
+	o.log.Info("command ended", "reason", reason, "status", code)
 }
 
 // firstIP is where the command's probes connect to; empty: loopback.

@@ -36,11 +36,11 @@ var (
 	ErrLost = errors.New("lease lost")
 	// ErrAlive: the command, or something it started, could not be killed. The
 	// lock is not released, and the process must end at once.
-	ErrAlive = errors.New("the command cannot be proven dead")
+	ErrAlive = errors.New("no proof that what ran while leading has ended")
 )
 
 // emptyTimeout bounds how long clients are led away before the lock is
-// released to nobody in particular.
+// released.
 const emptyTimeout = 500 * time.Millisecond
 
 // Config is what a Gate needs. Fields are required unless it says otherwise.
@@ -50,8 +50,13 @@ type Config struct {
 	Readiness Readiness
 	// Publisher may be nil: there is no Service.
 	Publisher Publisher
-	Announcer Announcer
-	Observer  Observer
+	// EmptyAlways: the destination is one that a successor does not replace, such
+	// as a label of this Pod. So it is emptied at the end of every term, for
+	// emptyTimeout at most: before the lock is released to a known heir too, and
+	// also where it was lost to somebody.
+	EmptyAlways bool
+	Announcer   Announcer
+	Observer    Observer
 	// Signals are all that this process catches, the stop signals included. It
 	// needs room: a signal that finds it full is lost.
 	Signals <-chan os.Signal
@@ -152,8 +157,7 @@ func (g *Gate) lead(ctx context.Context, term *elector.Term) (status int, err er
 	if err != nil {
 		return 0, errors.Join(err, term.Release(ctx))
 	}
-	g.Observer.Started(process.PID())
-	g.Logger.Info("command started", "pid", process.PID(), "token", term.Token())
+	g.Observer.Started(process.PID(), term.Token())
 	g.Announcer.Announce("LeaderElected", fmt.Sprintf("leads with fencing token %d", term.Token()))
 	traffic := g.openTraffic(ctx, term.Valid)
 
@@ -167,14 +171,13 @@ func (g *Gate) lead(ctx context.Context, term *elector.Term) (status int, err er
 	}
 	traffic.close()
 	status = process.Status()
-	g.Observer.Ended(status)
-	g.Logger.Info("command ended", "reason", reason, "status", status)
+	g.Observer.Ended(status, string(reason))
 	g.Announcer.Announce("LeaderStopped", "no longer leads: "+string(reason))
+	if g.EmptyAlways || reason != leaseLost && !term.HasHeir() {
+		g.empty(ctx)
+	}
 	if reason == leaseLost {
 		return status, g.lost(ctx, term)
-	}
-	if !term.HasHeir() {
-		g.empty(ctx)
 	}
 	g.warn("release failed, others wait for the end of the lease", term.Release(ctx))
 	return status, nil

@@ -481,8 +481,12 @@ func (b *publisher) Empty(ctx context.Context) error {
 
 type observer struct{ p *pod }
 
-func (o observer) Started(pid int)  { o.p.w.story.tellAside(o.p.name, "observed start of %d", pid) }
-func (o observer) Ended(status int) { o.p.w.story.tellAside(o.p.name, "observed end %d", status) }
+func (o observer) Started(pid int, _ uint64) {
+	o.p.w.story.tellAside(o.p.name, "observed start of %d", pid)
+}
+func (o observer) Ended(status int, _ string) {
+	o.p.w.story.tellAside(o.p.name, "observed end %d", status)
+}
 func (o observer) Announce(reason, msg string) {
 	o.p.w.story.tellAside(o.p.name, "announced %s", reason)
 }

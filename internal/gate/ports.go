@@ -5,7 +5,8 @@ import (
 	"syscall"
 )
 
-// Spawner starts the command, each time anew. Implemented by internal/child.
+// Spawner starts the command, each time anew. Implemented by internal/child, and
+// by internal/statusfile, whose command is the claim to lead itself.
 type Spawner interface {
 	// Start spawns the command with `extra` ("KEY=value") added to the gate's
 	// own environment. It asks may directly before, when nothing that could
@@ -16,6 +17,7 @@ type Spawner interface {
 
 // Process is the command while it runs, with everything it has started.
 type Process interface {
+	// PID is zero for what is no process.
 	PID() int
 	// Exited is closed when the command itself has ended; descendants may
 	// still run.
@@ -62,8 +64,10 @@ type Announcer interface {
 
 // Observer is told when the command starts and ends, from the gate's own
 // goroutine; it must not wait for anything. Implemented by internal/app, for
-// probes and metrics.
+// logs, probes and metrics.
 type Observer interface {
-	Started(pid int)
-	Ended(status int)
+	// Started is given the term's fencing token.
+	Started(pid int, token uint64)
+	// Ended is called once all is dead; the reason is for people.
+	Ended(status int, reason string)
 }

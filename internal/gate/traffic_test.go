@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -86,6 +87,75 @@ func TestGate_GoesOnPublishingWhileTheCommandStops(t *testing.T) {
 		w.after(time.Minute)
 		w.wantStory("a", "acquired", "started", "published", "signalled 15", "publishing ended", "emptied",
 			"exited 7", "sweeping", "swept", "emptied", "released")
+	})
+}
+
+// A label of the Pod stays until this gate takes it off, whoever follows.
+
+func TestGate_EmptiesBeforeItReleasesToAnHeirWhereASuccessorReplacesNothing(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(w *world) {
+		a := w.leader("a", func(p *pod) { p.config.EmptyAlways = true })
+		w.heir("b")
+		a.signals <- syscall.SIGTERM
+		w.after(blink)
+		w.wantStory("a", "acquired", "started", "published", "signalled 15", "exited 7",
+			"sweeping", "swept", "publishing ended", "emptied", "released")
+		w.wantOrder("a emptied", "a released", "b acquired", "b published")
+		a.wantEnd(graceful)
+	})
+}
+
+func TestGate_EmptiesAfterSomebodyTookTheLockWhereASuccessorReplacesNothing(t *testing.T) {
+	t.Parallel()
+	for name, standsBy := range map[string]bool{"and ends": false, "and stands by": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			repeat(t, func(w *world) {
+				a := w.leader("a", func(p *pod) { p.config.EmptyAlways, p.config.StandByWhenLost = true, standsBy })
+				w.at(5 * time.Second)
+				w.store.seize("stranger")
+				w.after(lease - blink)
+				w.wantAt("a", "emptied", 5*time.Second+travel)
+				if a.isOver() == standsBy {
+					w.t.Errorf("over: %v\n%s", a.isOver(), w.story)
+				}
+			})
+		})
+	}
+}
+
+func TestGate_EmptiesBeforeItReleasesAfterALossWhereASuccessorReplacesNothing(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(w *world) {
+		a := w.leader("a", func(p *pod) {
+			p.config.EmptyAlways, p.command.stopping = true, time.Second
+			p.publisher.lingers = 2 * time.Second // the first emptying waits for that too
+		})
+		t0 := a.cutOff()
+		w.at(t0 + deadline)
+		a.link.heal()
+		w.at(t0 + lease)
+		story := w.story.of("a")
+		released := slices.Index(story, "released")
+		if emptied := slices.Index(story, "emptied"); emptied < 0 || released < emptied {
+			t.Errorf("not released, or before it was emptied\n%s", w.story)
+		}
+		a.wantEnd(graceful, ErrLost)
+	})
+}
+
+func TestGate_ReleasesToAnHeirInTimeWhereEmptyingHangs(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(w *world) {
+		a := w.leader("a", func(p *pod) { p.config.EmptyAlways, p.publisher.emptyHangs = true, true })
+		w.heir("b")
+		stop := w.story.now()
+		a.signals <- syscall.SIGTERM
+		w.after(time.Second)
+		w.wantOrder("a swept", "a released", "b acquired")
+		w.wantBefore("a", "released", stop+emptyTimeout+blink)
+		a.wantEnd(graceful)
 	})
 }
 
