@@ -141,7 +141,7 @@ func (f files) write(folder int, name, text string) error {
 	if err := f.remove(folder, name); err != nil {
 		return err
 	}
-	fd, err := unix.Openat(folder, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, mode)
+	fd, err := unix.Openat(folder, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC, mode)
 	if err != nil {
 		return f.failed("create", name, err)
 	}
