@@ -29,6 +29,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.answerLeader(w)
 	case "/metrics":
 		s.answerMetrics(w)
+	case "/events":
+		s.answerEvents(w, r)
+	case "/healthz":
+		if s.options.Sidecar { // a gate that replaces another tool answers there as on any path
+			send(w, time.Time{}, http.StatusOK, plain, []byte("ok")) // leader-elector sends no more
+			return
+		}
+		s.answerObject(w)
 	default:
 		s.answerObject(w)
 	}
@@ -76,6 +84,8 @@ func (s *Server) ofCommand(ctx context.Context, ask func(Probes, context.Context
 		err = ask(s.options.Probes, ctx)
 	}
 	switch {
+	case s.options.Source.Snapshot().expired() && s.options.Sidecar:
+		return "the lease is lost, and the claim to lead has not been seen to be gone"
 	case s.options.Source.Snapshot().expired():
 		return "the lease is lost, and the command has not been seen to be dead"
 	case err != nil:
@@ -146,9 +156,24 @@ type object struct {
 }
 
 func (s *Server) answerObject(w http.ResponseWriter) {
+	o, until := s.object()
+	code := http.StatusOK
+	if o.Status == expiredStatus && !s.options.Sidecar {
+		code = http.StatusInternalServerError
+	}
+	send(w, until, code, "application/json", append(o.encode(), '\n'))
+}
+
+const (
+	okStatus      = "ok"
+	expiredStatus = "expired"
+)
+
+// object is the state now, and until when it may be handed out (look).
+func (s *Server) object() (o object, until time.Time) {
 	now, until := s.look()
-	o := object{
-		Status:    "ok",
+	o = object{
+		Status:    okStatus,
 		IsLeader:  now.leads(),
 		Leader:    now.leader(s.options.Identity),
 		Node:      s.options.Identity,
@@ -161,24 +186,23 @@ func (s *Server) answerObject(w http.ResponseWriter) {
 	if o.Reason == "" && !now.Holding && !now.Readable {
 		o.Reason = now.Problem
 	}
-	code := http.StatusOK
 	switch {
 	case now.leads():
 		o.FencingToken = now.Token
 		// Rounded down: less is never a wrong claim.
 		o.LeaseExpiresInSeconds = now.ExpiresIn.Truncate(time.Millisecond).Seconds()
 	case now.expired():
-		o.Status = "expired"
-		if !s.options.Sidecar {
-			code = http.StatusInternalServerError
-		}
+		o.Status = expiredStatus
 	}
+	return o, until
+}
+
+func (o object) encode() []byte {
 	body, err := json.Marshal(o)
 	if err != nil { // strings, a number and a boolean alone
-		s.options.Logger.Error("status object cannot be encoded", "error", err)
-		code, body = http.StatusInternalServerError, []byte("{}")
+		panic(err)
 	}
-	send(w, until, code, "application/json", append(body, '\n'))
+	return body
 }
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
@@ -191,20 +215,26 @@ const (
 // send writes an answer at once: by the given time, if any, or not at all. A
 // reader that has gone away is no error.
 func send(w http.ResponseWriter, until time.Time, code int, kind string, body []byte) {
-	deadline := time.Now().Add(writeTimeout)
-	if !until.IsZero() && until.Before(deadline) {
-		deadline = until
-	}
 	// The server has no write timeout of its own, which would also count how
 	// long a probe takes, so each answer sets one. A writer without deadlines
 	// (there is none in this program) has none.
-	_ = http.NewResponseController(w).SetWriteDeadline(deadline)
+	_ = http.NewResponseController(w).SetWriteDeadline(writeDeadline(until))
 	header := w.Header()
 	header.Set("Content-Type", kind)
 	header.Set("Cache-Control", "no-store")
 	header.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(code)
 	_, _ = w.Write(body)
+}
+
+// writeDeadline is when an answer must be written that may be handed out until
+// then; zero: for ever.
+func writeDeadline(until time.Time) time.Time {
+	deadline := time.Now().Add(writeTimeout)
+	if !until.IsZero() && until.Before(deadline) {
+		return until
+	}
+	return deadline
 }
 
 func line(text string) []byte { return []byte(oneLine(text) + "\n") }

@@ -152,7 +152,7 @@ func TestObject_TellsTheStateOfTheElection(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { // for the timestamp
 				s := newServer(row.now, Options{Sidecar: row.sidecar})
-				for _, path := range []string{"/", "/healthz", "/livez/", "//livez", "/%2e%2e/x", "/readyz/../livez"} {
+				for _, path := range []string{"/", "/other", "/livez/", "//livez", "/%2e%2e/x", "/readyz/../livez"} {
 					code, header, body := ask(t, s, http.MethodGet, path)
 					if code != row.code || body != row.body+"\n" {
 						t.Errorf("%s: %d %s\nwant %d %s", path, code, body, row.code, row.body)

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Endpoint is the variable that sets the server's address.
+// Endpoint is the variable that sets the server's address, for those who ask it.
 const Endpoint = "K8S_AWAIT_ELECTION_STATUS_ENDPOINT"
 
 const (
@@ -34,31 +34,38 @@ type Options struct {
 	// Identity is this candidate's name in the election.
 	Identity string
 	// Sidecar: `/` answers 200 in any state, because the process beside it is
-	// not to be killed for the election's sake.
+	// not to be killed for the election's sake, and /healthz says «ok».
 	Sidecar bool
 	Logger  *slog.Logger
 }
 
-// Server is the HTTP server. Make it with New, then Listen, then Run, once each.
+// Server is the HTTP server. Make it with New, then Listen, for each address,
+// then Run, once.
 type Server struct {
-	options  Options
-	listener net.Listener
+	options   Options
+	listeners []net.Listener
+	changes   broadcast
 }
 
 // New makes a Server. It does not listen yet.
 func New(o Options) *Server { return &Server{options: o} }
 
-// Listen opens the port. It is apart from Run so that a port that is taken is
+// Listen opens a port. It is apart from Run so that a port that is taken is
 // found at the start of the program and not when it already leads. Connections
-// wait in the kernel until Run.
+// wait in the kernel until Run. The error does not say which setting gave the
+// address.
 func (s *Server) Listen(address string) error {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
-		return fmt.Errorf("%s: %w; %s", Endpoint, err, remedy(err))
+		return fmt.Errorf("%w; %s", err, remedy(err))
 	}
-	s.listener = listener
+	s.listeners = append(s.listeners, listener)
 	return nil
 }
+
+// Changed says that the Source may tell something else now: whoever reads
+// events is told. It never waits.
+func (s *Server) Changed() { s.changes.send() }
 
 func remedy(err error) string {
 	switch {
@@ -72,18 +79,18 @@ func remedy(err error) string {
 	return "it must be an address and a port, or a port alone, for example :9999"
 }
 
-// Addr is where the server listens, nil before Listen.
+// Addr is where the server listened first, nil before Listen.
 func (s *Server) Addr() net.Addr {
-	if s.listener == nil {
+	if len(s.listeners) == 0 {
 		return nil
 	}
-	return s.listener.Addr()
+	return s.listeners[0].Addr()
 }
 
 // Run serves until ctx ends, then closes within a quarter of a second and
 // returns nil. Another end is an error.
 func (s *Server) Run(ctx context.Context) error {
-	if s.listener == nil {
+	if len(s.listeners) == 0 {
 		return errors.New("serve status: not listening")
 	}
 	server := &http.Server{
@@ -96,11 +103,20 @@ func (s *Server) Run(ctx context.Context) error {
 		// A request that waits for a probe gives up with the server.
 		BaseContext: func(net.Listener) context.Context { return ctx },
 	}
-	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(s.listener) }()
+	failed := make(chan error, len(s.listeners))
+	for _, listener := range s.listeners {
+		go func() {
+			if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+				failed <- fmt.Errorf("serve status on %s: %w", listener.Addr(), err)
+				return
+			}
+			failed <- nil
+		}()
+	}
 	select {
 	case err := <-failed:
-		return fmt.Errorf("serve status on %s: %w", s.listener.Addr(), err)
+		_ = server.Close() // the other ports: half a server would go unnoticed
+		return err
 	case <-ctx.Done():
 	}
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
@@ -108,8 +124,9 @@ func (s *Server) Run(ctx context.Context) error {
 	if server.Shutdown(closing) != nil {
 		_ = server.Close() // whoever is still connected had its time
 	}
-	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serve status on %s: %w", s.listener.Addr(), err)
+	var errs []error
+	for range s.listeners {
+		errs = append(errs, <-failed)
 	}
-	return nil
+	return errors.Join(errs...)
 }
