@@ -70,14 +70,14 @@ func Main(p Program) int {
 	return 0
 }
 
-// run runs the command, elected or at once.
+// run runs the command, elected or at once, or a sidecar.
 func (p Program) run(c *config.Config, texts *parsed) int {
 	writer := newLogWriter(p.Stderr)
 	log := newLogger(writer, c.LogLevel, c.LogFormat).With("name", c.Name)
 	for _, warning := range c.Warnings {
 		log.Warn("configuration", "warning", warning)
 	}
-	if !c.Enabled {
+	if !c.Enabled && !c.Sidecar {
 		writer.flush()
 		err := command.Exec(c.Command, p.Environ)
 		return p.failed(command.ExitStatus(err), err)

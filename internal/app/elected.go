@@ -16,19 +16,19 @@ import (
 	"github.com/k8s-await-election/k8s-await-election/internal/config"
 	"github.com/k8s-await-election/k8s-await-election/internal/elector"
 	"github.com/k8s-await-election/k8s-await-election/internal/gate"
-	"github.com/k8s-await-election/k8s-await-election/internal/guard"
 	"github.com/k8s-await-election/k8s-await-election/internal/instance"
 	"github.com/k8s-await-election/k8s-await-election/internal/memory"
-	"github.com/k8s-await-election/k8s-await-election/internal/probe"
 	"github.com/k8s-await-election/k8s-await-election/internal/status"
 )
 
-// elected runs the command behind an election.
+// elected runs the command, or a sidecar's claim to lead, behind an election.
 func elected(p Program, c *config.Config, texts *parsed, log *slog.Logger) (int, error) {
-	// Found now and not when elected: a standby that could never lead helps
-	// nobody.
-	if _, err := command.Resolve(c.Command[0], p.Environ); err != nil {
-		return command.ExitStatus(err), err
+	if !c.Sidecar {
+		// Found now and not when elected: a standby that could never lead helps
+		// nobody.
+		if _, err := command.Resolve(c.Command[0], p.Environ); err != nil {
+			return command.ExitStatus(err), err
+		}
 	}
 	signals := p.Catch(child.Forwardable())
 	code, err := connect(p, c, texts, signals, log)
@@ -40,26 +40,26 @@ func connect(p Program, c *config.Config, texts *parsed, signals <-chan os.Signa
 	ctx, end := context.WithCancel(context.Background())
 	defer end()
 
-	supervisor, err := child.New(log)
-	if err != nil {
-		return 0, err
-	}
 	self, err := instance.Claim(instance.Options{
-		LockType:  string(c.LockType),
-		Namespace: c.LockNamespace,
-		Name:      filepath.Join(c.LockDir, c.LockName), // for files the directory is a part of the name
-		Identity:  c.Identity,
-		PodUID:    c.PodUID,
+		LockType:      string(c.LockType),
+		Namespace:     c.LockNamespace,
+		Name:          filepath.Join(c.LockDir, c.LockName), // for files the directory is a part of the name
+		Identity:      c.Identity,
+		PodUID:        c.PodUID,
+		StartsNothing: c.Sidecar,
 	})
 	if err != nil {
 		return 0, err
 	}
-
-	guarded, err := guard.New()
+	leading, stepDown := context.WithCancelCause(ctx)
+	defer stepDown(nil)
+	var election *elector.Elector
+	metrics := status.NewMetrics(p.Version)
+	// Not before the claim: a leader file may be that of a live process until then.
+	work, err := openWork(p, c, texts, metrics, func() time.Duration { return election.Status().ExpiresIn }, stepDown, log)
 	if err != nil {
 		return 0, err
 	}
-
 	backend, err := openBackend(p, c, texts, log)
 	if err != nil {
 		return 0, fmt.Errorf("%w: %w", errConfig, err)
@@ -68,8 +68,8 @@ func connect(p Program, c *config.Config, texts *parsed, signals <-chan os.Signa
 	if err != nil {
 		log.Debug("steps of the wall clock go unnoticed", "err", err)
 	}
-	metrics := status.NewMetrics(p.Version)
-	election, err := elector.New(elector.Config{
+	var server *status.Server
+	election, err = elector.New(elector.Config{
 		Lock:           backend.lock,
 		Identity:       c.Identity,
 		Instance:       self,
@@ -79,36 +79,27 @@ func connect(p Program, c *config.Config, texts *parsed, signals <-chan os.Signa
 		HolderClock:    clock.Boottime,
 		CandidateClock: clock.Monotonic,
 		WallSteps:      steps,
-		Deadline:       guarded.Hold,
+		Deadline:       work.deadline,
 		Requests:       func(r elector.Request) { count(metrics, r) },
-		Logger:         log,
-	})
-	if err != nil {
-		return 0, err
-	}
-	checks, err := probe.New(probe.Options{
-		Liveness:  texts.liveness,
-		Readiness: texts.readiness,
-		Startup:   texts.startup,
-		Host:      firstIP(c),
-		Version:   p.Version,
-		Run: func(ctx context.Context, argv []string) (int, []byte, error) {
-			return supervisor.Run(ctx, argv, nil)
+		Changed: func() {
+			work.changed()
+			if server != nil {
+				server.Changed()
+			}
 		},
 		Logger: log,
 	})
 	if err != nil {
 		return 0, err
 	}
-	leading, stepDown := context.WithCancelCause(ctx)
-	defer stepDown(nil)
 	run := gate.New(gate.Config{
 		Elector:         election,
-		Spawner:         spawner{supervisor.Command(c.Command, guarded, stepDown)},
-		Readiness:       checks,
+		Spawner:         work.spawner,
+		Readiness:       work.readiness,
 		Publisher:       backend.publisher,
+		EmptyAlways:     c.Sidecar, // the Pod's label: nobody else may take it off
 		Announcer:       backend.announcer,
-		Observer:        observer{checks, metrics, log},
+		Observer:        work.observer,
 		Signals:         signals,
 		Terminates:      child.Terminates,
 		StopSignal:      texts.stopSignal,
@@ -120,15 +111,16 @@ func connect(p Program, c *config.Config, texts *parsed, signals <-chan os.Signa
 	// The gate's end is everybody's; the others end only with it, so that
 	// status is told until the lock is released.
 	var others sync.WaitGroup
-	if c.StatusEndpoint != "" {
-		server := status.New(status.Options{
-			Source:   source{election},
-			Probes:   checks,
+	if c.StatusEndpoint != "" || c.HealthEndpoint != "" {
+		server = status.New(status.Options{
+			Source:   source{election, work.losing},
+			Probes:   work.probes,
 			Metrics:  metrics,
 			Identity: c.Identity,
+			Sidecar:  c.Sidecar,
 			Logger:   log,
 		})
-		if err := server.Listen(c.StatusEndpoint); err != nil {
+		if err := listen(server, c, log); err != nil {
 			return 0, err
 		}
 		others.Go(func() {
@@ -137,6 +129,7 @@ func connect(p Program, c *config.Config, texts *parsed, signals <-chan os.Signa
 			}
 		})
 	}
+	others.Go(func() { work.run(ctx) })
 	others.Go(func() { _ = election.Run(ctx) })
 	others.Go(func() { backend.run(ctx) })
 
@@ -166,40 +159,18 @@ func connect(p Program, c *config.Config, texts *parsed, signals <-chan os.Signa
 // lastWords is how long the other rooms may take to end after the gate.
 const lastWords = 2 * time.Second
 
-// spawner is child's command in the gate's words.
-type spawner struct{ command *child.Command }
-
-func (s spawner) Start(extra []string, may func() bool) (gate.Process, error) {
-	process, err := s.command.Start(extra, may)
-	if err != nil {
-		return nil, err // not a nil *child.Process in an interface
+// listen opens the ports. The one for health is of older tools' manifests, which
+// many use without knowing of it: the sidecar is worth more than that.
+func listen(server *status.Server, c *config.Config, log *slog.Logger) error {
+	if c.StatusEndpoint != "" {
+		if err := server.Listen(c.StatusEndpoint); err != nil {
+			return c.Mistake("STATUS_ENDPOINT", err)
+		}
 	}
-	return process, nil
-}
-
-// observer tells probes, metrics and people about the command.
-type observer struct {
-	checks  *probe.Checks
-	metrics *status.Metrics
-	log     *slog.Logger
-}
-
-func (o observer) Started(pid int, token uint64) {
-	o.checks.Started()
-	o.metrics.ChildStarted()
-	o.log.Info("command started", "pid", pid, "token", token)
-}
-
-func (o observer) Ended(code int, reason string) {
-	o.checks.Stopped()
-	o.metrics.ChildExited(code)
-	o.log.Info("command ended", "reason", reason, "status", code)
-}
-
-// firstIP is where the command's probes connect to; empty: loopback.
-func firstIP(c *config.Config) string {
-	if len(c.PodIPs) == 0 {
-		return ""
+	if c.HealthEndpoint != "" {
+		if err := server.Listen(c.HealthEndpoint); err != nil {
+			log.Warn("/healthz is not served", "setting", "HEALTH_PORT", "err", err)
+		}
 	}
-	return c.PodIPs[0].String()
+	return nil
 }

@@ -10,7 +10,11 @@ import (
 )
 
 // source is the elector's status in the words of the HTTP server.
-type source struct{ election *elector.Elector }
+type source struct {
+	election *elector.Elector
+	// losing says what happens once the lease is lost.
+	losing string
+}
 
 func (s source) Snapshot() status.Snapshot {
 	now := s.election.Status()
@@ -38,7 +42,7 @@ func (s source) Snapshot() status.Snapshot {
 	case now.Holding && now.ExpiresIn > 0:
 		snapshot.Reason = "holds the lease"
 	case now.Holding:
-		snapshot.Reason = "lost the lease, the command is being stopped"
+		snapshot.Reason = "lost the lease, " + s.losing
 	case snapshot.Problem != "":
 		snapshot.Reason = snapshot.Problem
 	case !now.Known:

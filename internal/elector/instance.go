@@ -15,7 +15,8 @@ type Instance struct {
 	// PodUID is the Pod's UID, empty where it is not known.
 	PodUID string `json:"pod,omitempty"`
 	// Init says that the gate was PID 1 of its PID namespace: with its death
-	// the kernel has killed everything it had started (pid_namespaces(7)).
+	// the kernel has killed everything it had started (pid_namespaces(7)). A
+	// sidecar, which starts nothing, says so too.
 	Init bool `json:"init"`
 	// Exclusive says that this process bound, at its start, the abstract socket
 	// of its identity in its network namespace, and holds it. It is not

@@ -32,6 +32,9 @@ type Options struct {
 	LockType, Namespace, Name, Identity string
 	// PodUID is the Pod's UID. Empty: the one in the mounted token, if any.
 	PodUID string
+	// StartsNothing: this process starts no others, so that nothing outlives it,
+	// whether or not it is PID 1.
+	StartsNothing bool
 }
 
 // Claim binds the abstract socket of the identity (unix(7)), whose name is the
@@ -59,7 +62,7 @@ func claim(o Options) (self elector.Instance, socket int, err error) {
 		BootID:  bootID(),
 		NetNS:   netNS(),
 		PodUID:  uid,
-		Init:    os.Getpid() == 1,
+		Init:    os.Getpid() == 1 || o.StartsNothing,
 	}
 	socket, err = bind(socketName(o))
 	if errors.Is(err, unix.EADDRINUSE) {

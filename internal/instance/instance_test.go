@@ -191,16 +191,16 @@ func TestSocketName_IsItsOwnForEachGate(t *testing.T) {
 	fits := maxName - len("@k8s-await-election/leases/prod/db/")
 	seen := map[string]Options{}
 	for _, o := range []Options{
-		{"leases", "prod", "db", "a", ""},
-		{"file", "prod", "db", "a", ""},
-		{"leases", "prod/db", "a", "", ""},
-		{"leases", "prod", "db/a", "", ""},
-		{"leases", "prod", "db", "a/", ""},
-		{"leases", "prod", "/", "db/a", ""},
-		{"leases", "prod", "db", strings.Repeat("x", fits), ""},
-		{"leases", "prod", "db", strings.Repeat("x", fits+1), ""},
-		{"leases", "prod", strings.Repeat("x", 200), "a", ""},
-		{"leases", "prod", strings.Repeat("x", 200) + `" "`, "a", ""},
+		{"leases", "prod", "db", "a", "", false},
+		{"file", "prod", "db", "a", "", false},
+		{"leases", "prod/db", "a", "", "", false},
+		{"leases", "prod", "db/a", "", "", false},
+		{"leases", "prod", "db", "a/", "", false},
+		{"leases", "prod", "/", "db/a", "", false},
+		{"leases", "prod", "db", strings.Repeat("x", fits), "", false},
+		{"leases", "prod", "db", strings.Repeat("x", fits+1), "", false},
+		{"leases", "prod", strings.Repeat("x", 200), "a", "", false},
+		{"leases", "prod", strings.Repeat("x", 200) + `" "`, "a", "", false},
 	} {
 		name := socketName(o)
 		if other, taken := seen[name]; taken {
@@ -211,7 +211,7 @@ func TestSocketName_IsItsOwnForEachGate(t *testing.T) {
 			t.Errorf("%+v is %q", o, name)
 		}
 	}
-	if name := socketName(Options{"leases", "prod", "db", strings.Repeat("x", fits), ""}); len(name) != maxName || !strings.HasSuffix(name, "x") {
+	if name := socketName(Options{"leases", "prod", "db", strings.Repeat("x", fits), "", false}); len(name) != maxName || !strings.HasSuffix(name, "x") {
 		t.Errorf("a name that just fits is %q", name)
 	}
 }
