@@ -134,7 +134,7 @@ func TestPodLabel_IsTakenAwayLaterWhereThatFailed(t *testing.T) {
 	if err := p.Empty(t.Context()); err == nil {
 		t.Error("it did not fail")
 	}
-	eventually(t, "it is tried again", func() bool { return strings.Contains(log.String(), "standing by did not succeed") })
+	eventually(t, "it is tried again", func() bool { return strings.Contains(log.String(), "publishing did not succeed") })
 	failing.Store(false)
 	awaitRole(t, ns, "db-0", "standby")
 }
@@ -196,6 +196,111 @@ func TestPodLabel_IsPutRightAfterSomebodyElsesChange(t *testing.T) {
 	}
 	eventually(t, "it is put right", func() bool { return strings.Contains(log.String(), "put right") })
 	awaitRole(t, ns, "db-0", "leader")
+}
+
+// Nobody else takes it off where nobody may list Pods.
+func TestPodLabel_OfAStandbyIsPutRightToo(t *testing.T) {
+	t.Parallel()
+	ns := namespace(t)
+	makePod(t, ns, "db-0", "")
+	log := &journal{}
+	look(t, labeller(t, user(t, ns, rule("", "pods", "get watch patch")), ns, "db-0", log))
+	awaitRole(t, ns, "db-0", "standby")
+	editRole(t, ns, "db-0", "leader")
+	eventually(t, "it is put right", func() bool { return strings.Contains(log.String(), "put right after") })
+	awaitRole(t, ns, "db-0", "standby")
+}
+
+// This takes half a minute: so long may it last where nobody may watch.
+func TestPodLabel_IsPutRightInTheEndWithoutTheRightToWatch(t *testing.T) {
+	t.Parallel()
+	for name, leads := range map[string]bool{"leader": true, "standby": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ns := namespace(t)
+			makePod(t, ns, "db-0", "")
+			log := &journal{}
+			p := labeller(t, user(t, ns, rule("", "pods", "patch")), ns, "db-0", log)
+			look(t, p)
+			awaitRole(t, ns, "db-0", "standby")
+			if leads {
+				publish(t, p)
+				awaitRole(t, ns, "db-0", "leader")
+			}
+			eventually(t, "it is told", func() bool { return strings.Contains(log.String(), "put right late") })
+			editRole(t, ns, "db-0", "other")
+			awaitRole(t, ns, "db-0", name)
+		})
+	}
+}
+
+func TestPodLabel_OfAPodThatIsNotThereIsToldOnceWithARemedy(t *testing.T) {
+	t.Parallel()
+	for name, guessed := range map[string]bool{"told": false, "guessed": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ns := namespace(t)
+			log := &journal{}
+			p, err := kube.NewPublisher(user(t, ns, labelRights...), kube.PublisherOptions{
+				Pod: kube.Pod{Namespace: ns, Name: "db-7"}, PodGuessed: guessed, Logger: log.logger(),
+				Label: kube.PodLabel{Key: roleKey, Leader: "leader", Standby: "standby"}, Lock: "lease " + ns + "/db",
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			look(t, p)
+			eventually(t, "it is told", func() bool {
+				return strings.Contains(log.String(), `pods \"db-7\" not found`) && strings.Contains(log.String(), "metadata.name")
+			})
+			if warned := strings.Contains(log.String(), "level=WARN"); warned == guessed {
+				t.Errorf("warned: %v\n%s", warned, log)
+			}
+		})
+	}
+}
+
+// A second emptying waits for the first: after it the lock is released.
+func TestPodLabel_IsEmptyForWhoeverAsks(t *testing.T) {
+	t.Parallel()
+	ns := namespace(t)
+	makePod(t, ns, "db-0", "")
+	answers := intercept(t)
+	p := labeller(t, client(t, answers.Config()), ns, "db-0", &journal{})
+	stop := publish(t, p)
+	awaitRole(t, ns, "db-0", "leader")
+	stop()
+	arrived, goOn := make(chan struct{}), make(chan struct{})
+	var held atomic.Bool
+	answers.Answer(func(r *http.Request) http.Handler {
+		if r.Method == http.MethodPatch && held.CompareAndSwap(false, true) {
+			close(arrived)
+			return http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+				<-goOn
+				panic(http.ErrAbortHandler)
+			})
+		}
+		return nil
+	})
+	var first sync.WaitGroup
+	first.Go(func() { _ = p.Empty(t.Context()) })
+	<-arrived
+	second := make(chan error, 1)
+	go func() { second <- p.Empty(t.Context()) }()
+	close(goOn)
+	if err := <-second; err != nil {
+		t.Fatal(err)
+	}
+	awaitRole(t, ns, "db-0", "standby")
+	first.Wait()
+}
+
+func editRole(t *testing.T, ns, pod, role string) {
+	t.Helper()
+	_, err := server.Client().CoreV1().Pods(ns).Patch(t.Context(), pod, types.MergePatchType,
+		[]byte(`{"metadata":{"labels":{"`+roleKey+`":"`+role+`"}}}`), metav1.PatchOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestPodLabel_NeedsTheRightToPatchAlone(t *testing.T) {

@@ -56,16 +56,17 @@ func openBackend(p Program, c *config.Config, texts *parsed, log *slog.Logger) (
 		return b, nil
 	}
 	publisher, err := kube.NewPublisher(client, kube.PublisherOptions{
-		Namespace: c.ServiceNamespace,
-		Service:   c.ServiceName,
-		Ports:     texts.ports,
-		Addresses: c.PodIPs,
-		NodeName:  c.NodeName,
-		Pod:       pod,
-		Mode:      kube.PublishMode(c.ServicePublish),
-		Label:     texts.podLabel,
-		Lock:      b.lock.String(),
-		Logger:    log,
+		Namespace:  c.ServiceNamespace,
+		Service:    c.ServiceName,
+		Ports:      texts.ports,
+		Addresses:  c.PodIPs,
+		NodeName:   c.NodeName,
+		Pod:        pod,
+		Mode:       kube.PublishMode(c.ServicePublish),
+		Label:      texts.podLabel,
+		Lock:       b.lock.String(),
+		PodGuessed: c.PodNameGuessed,
+		Logger:     log,
 	})
 	if err != nil {
 		return nil, err

@@ -45,6 +45,6 @@
 //	                 created goes away with the Service
 //	Pod label        pods: patch; besides, optional, list for all names, to take
 //	                 the label off a Pod that led before, and get, watch to put
-//	                 right what others change
+//	                 right what others change at once, not within half a minute
 //	Events           events: create, optional
 package kube

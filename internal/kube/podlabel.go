@@ -68,8 +68,47 @@ type labelled struct {
 
 	// turn orders writes of the own label: who has its element may write.
 	turn chan struct{}
-	// led: the label says «leader», or is about to.
-	led atomic.Bool
+	// shows: the label may say «leader».
+	shows atomic.Bool
+
+	mu sync.Mutex
+	// leads: it is to say so; stand ends what keeps it from that.
+	leads bool
+	stand context.CancelFunc
+}
+
+// lead has the label say «leader» from now on, rather than «standby».
+func (l *labelled) lead() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.leads = true
+	if l.stand != nil {
+		l.stand()
+	}
+}
+
+// leave is the opposite of lead.
+func (l *labelled) leave() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.leads = false
+}
+
+func (l *labelled) isLeading() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.leads
+}
+
+// standing returns a context that ends with ctx, or by lead.
+func (l *labelled) standing(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, stop := context.WithCancel(ctx)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.stand = stop; l.leads {
+		stop()
+	}
+	return ctx, stop
 }
 
 func newLabelled(c *Client, options PublisherOptions, log *slog.Logger) *labelled {
@@ -78,7 +117,11 @@ func newLabelled(c *Client, options PublisherOptions, log *slog.Logger) *labelle
 	return l
 }
 
-func (l *labelled) String() string { return pods.object(l.pod.Namespace, l.pod.Name) }
+func (l *labelled) String() string { return l.named(l.label.Leader) }
+
+func (l *labelled) named(value string) string {
+	return fmt.Sprintf("%s (%s=%s)", pods.object(l.pod.Namespace, l.pod.Name), l.label.Key, value)
+}
 
 func (l *labelled) kind() (resource, string, string) { return pods, l.pod.Namespace, l.pod.Name }
 
@@ -93,24 +136,46 @@ func (l *labelled) inTurn(ctx context.Context, write func() error) error {
 	return write()
 }
 
-// stepDown takes away what this process, or a former container of this Pod, may
-// have left: it stands by.
-func (l *labelled) stepDown(ctx context.Context) error {
+// lower has the own label say that this Pod stands by.
+func (l *labelled) lower(ctx context.Context) error {
+	err := l.write(ctx, l.pod.Name, l.label.Standby, "")
+	if err == nil {
+		l.shows.Store(false)
+	}
+	return err
+}
+
+// standby is the destination of a Pod that stands by: it takes away what this
+// process, or a former container, may have left, and what others put there.
+type standby struct{ *labelled }
+
+func (s standby) String() string { return s.named(s.label.Standby) }
+
+// publish implements destination.
+func (s standby) publish(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, beginPatience)
 	defer cancel()
-	return l.inTurn(ctx, func() error {
-		if l.led.Load() {
+	return s.inTurn(ctx, func() error {
+		if s.isLeading() {
 			return nil
 		}
-		return l.write(ctx, l.pod.Name, l.label.Standby, "")
+		return s.lower(ctx)
 	})
 }
+
+// holds implements destination.
+func (s standby) holds(object []byte) bool { return s.says(object, s.label.Standby) }
+
+// empty implements destination.
+func (s standby) empty(context.Context) error { return nil }
 
 // publish implements destination. Who led before has lost its Pod's label with
 // its Pod, or is cut off and cannot take it away itself.
 func (l *labelled) publish(ctx context.Context) error {
-	l.led.Store(true)
-	err := l.inTurn(ctx, func() error { return l.write(ctx, l.pod.Name, l.label.Leader, "") })
+	err := l.inTurn(ctx, func() error {
+		l.shows.Store(true) // also if no answer comes
+		return l.write(ctx, l.pod.Name, l.label.Leader, "")
+	})
 	if err != nil {
 		return err
 	}
@@ -173,17 +238,19 @@ func (l *labelled) others(ctx context.Context) ([]labelledMeta, error) {
 }
 
 // holds implements destination.
-func (l *labelled) holds(object []byte) bool {
+func (l *labelled) holds(object []byte) bool { return l.says(object, l.label.Leader) }
+
+func (l *labelled) says(object []byte, value string) bool {
 	var there struct {
 		Metadata labelledMeta `json:"metadata"`
 	}
-	return json.Unmarshal(object, &there) == nil && there.Metadata.Labels[l.label.Key] == l.label.Leader
+	return json.Unmarshal(object, &there) == nil && there.Metadata.Labels[l.label.Key] == value
 }
 
-// empty implements destination. From its begin on stepDown does the same.
+// empty implements destination. From its begin on standby does the same.
 func (l *labelled) empty(ctx context.Context) error {
-	l.led.Store(false)
-	return l.inTurn(ctx, func() error { return l.write(ctx, l.pod.Name, l.label.Standby, "") })
+	l.leave()
+	return l.inTurn(ctx, func() error { return l.lower(ctx) })
 }
 
 type labelledMeta struct {
@@ -207,5 +274,20 @@ func (l *labelled) write(ctx context.Context, pod, value, revision string) error
 			ResourceVersion: revision,
 		}},
 	})
+	if pod == l.pod.Name && isAbsent(err) {
+		return noPodError{err}
+	}
 	return err
 }
+
+// noPodError: there is no Pod of the name that this process was given.
+type noPodError struct{ error }
+
+func (e noPodError) Error() string {
+	return e.error.Error() + ": set the Pod's name and namespace from the fields metadata.name and metadata.namespace"
+}
+
+func (e noPodError) Unwrap() error { return e.error }
+
+// RetryAfter is long: a wrong name stays wrong.
+func (noPodError) RetryAfter() time.Duration { return refusedPause }

@@ -61,10 +61,12 @@ type PublisherOptions struct {
 	// Mode is PublishAuto where it is empty.
 	Mode PublishMode
 	// Label is set on the Pod, which then needs a name and a namespace. Lock names
-	// the election that it is for.
-	Label  PodLabel
-	Lock   string
-	Logger *slog.Logger
+	// the election that it is for. PodGuessed: that there is no Pod of the name is
+	// no mistake, and there is no label then.
+	Label      PodLabel
+	Lock       string
+	PodGuessed bool
+	Logger     *slog.Logger
 }
 
 // Publisher leads the clients of a Service to this Pod. It implements
@@ -80,6 +82,7 @@ type Publisher struct {
 	rivals  sync.Once
 	// mirrors: there are Endpoints that the control plane mirrors.
 	mirrors recent[bool]
+	blind   sync.Once
 
 	mu      sync.Mutex
 	current []destination // what the last Publish wrote for the Service
@@ -137,22 +140,18 @@ func NewPublisher(c *Client, options PublisherOptions) (*Publisher, error) {
 	return p, nil
 }
 
-// Run has the Pod's label say that it stands by: where a former container has left
-// it at leading, and where Empty did not come through. It tries until it succeeds
-// or is refused. It returns when ctx ends.
+// Run keeps the Pod's label at standing by as long as Publish was not called, and
+// again after Empty: where a former container has left it at leading, where Empty
+// did not come through, and where somebody else changes it. It returns when ctx
+// ends.
 func (p *Publisher) Run(ctx context.Context) {
 	if p.label == nil {
 		return
 	}
 	for {
-		p.retry(ctx, "labelling the Pod as standing by", func(ctx context.Context) error {
-			err := p.label.stepDown(ctx)
-			if isForbidden(err) {
-				p.log.Warn("the Pod will not be labelled", "err", err)
-				return nil
-			}
-			return err
-		})
+		standing, stop := p.label.standing(ctx)
+		p.keep(standing, standby{p.label}, false)
+		stop()
 		select {
 		case <-p.left:
 		case <-ctx.Done():
@@ -187,6 +186,7 @@ func (p *Publisher) Publish(ctx context.Context) {
 	var all sync.WaitGroup
 	defer all.Wait()
 	if p.label != nil {
+		p.label.lead()
 		all.Go(func() { p.keep(ctx, p.label, false) })
 	}
 	if p.options.Service == "" {
@@ -218,7 +218,7 @@ func (p *Publisher) Empty(ctx context.Context) error {
 	p.mu.Lock()
 	current := slices.Clone(p.current)
 	p.mu.Unlock()
-	if p.label != nil && p.label.led.Load() {
+	if p.label != nil && p.label.shows.Load() {
 		current = append(current, p.label)
 		defer p.stepDown() // also where that fails
 	}
@@ -294,24 +294,31 @@ func (p *Publisher) mirrored(ctx context.Context) bool {
 
 // keep publishes one destination and puts it right until ctx ends.
 func (p *Publisher) keep(ctx context.Context, d destination, written bool) {
-	if !written && !p.retry(ctx, "publishing", d.publish) {
+	if ctx.Err() != nil || !written && !p.retry(ctx, "publishing", d.publish) || ctx.Err() != nil {
 		return
 	}
-	p.log.Info("traffic leads here", "destination", d.String(), "addresses", p.options.Addresses)
 	var all sync.WaitGroup
 	defer all.Wait()
-	if res, _, _ := d.kind(); res != pods {
+	if res, _, _ := d.kind(); res == pods {
+		p.log.Info("the Pod is labelled", "destination", d.String())
+	} else {
+		p.log.Info("traffic leads here", "destination", d.String(), "addresses", p.options.Addresses)
 		all.Go(func() { p.rivals.Do(func() { p.warnOfRivals(ctx) }) })
 	}
 	var differs atomic.Bool
-	changed := make(chan struct{}, 1)
-	all.Go(func() { p.watch(ctx, d, &differs, changed) })
+	changed, unseen := make(chan struct{}, 1), make(chan struct{}, 1)
+	all.Go(func() { p.watch(ctx, d, &differs, changed, unseen) })
 
 	quiet := pace{}
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-unseen:
+			if !p.retry(ctx, "publishing again", d.publish) {
+				return
+			}
+			continue
 		case <-changed:
 		}
 		// A writer that fights back is not answered in a hot loop.
@@ -332,8 +339,10 @@ func (p *Publisher) keep(ctx context.Context, d destination, written bool) {
 	}
 }
 
-// watch tells of states that are not what was published.
-func (p *Publisher) watch(ctx context.Context, d destination, differs *atomic.Bool, changed chan<- struct{}) {
+// watch tells of states that are not what was published. Where a Pod may not be
+// watched its state is unseen, now and then: a patch that changes nothing costs
+// the API server next to nothing, and needs no further right.
+func (p *Publisher) watch(ctx context.Context, d destination, differs *atomic.Bool, changed, unseen chan<- struct{}) {
 	res, namespace, name := d.kind()
 	pause := backoff{}
 	for {
@@ -351,7 +360,20 @@ func (p *Publisher) watch(ctx context.Context, d destination, differs *atomic.Bo
 		if ctx.Err() != nil {
 			return
 		}
-		if isForbidden(err) {
+		switch {
+		case isForbidden(err) && res == pods:
+			p.blind.Do(func() {
+				p.log.Warn("changes that others make to the Pod's label are put right late", "within", refusedPause, "err", err)
+			})
+			if !sleep(ctx, refusedPause) {
+				return
+			}
+			select {
+			case unseen <- struct{}{}:
+			default:
+			}
+			continue
+		case isForbidden(err):
 			p.log.Warn("changes that others make will not be put right", "destination", d.String(), "err", err)
 			return
 		}
@@ -363,9 +385,10 @@ func (p *Publisher) watch(ctx context.Context, d destination, differs *atomic.Bo
 	}
 }
 
-// retry does it until it succeeds, or ctx ends: false then.
+// retry does it until it succeeds, or ctx ends: false then. What only somebody's
+// hand can mend is told once.
 func (p *Publisher) retry(ctx context.Context, what string, do func(context.Context) error) bool {
-	pause := backoff{}
+	pause, told := backoff{}, ""
 	for {
 		err := do(ctx)
 		if err == nil {
@@ -375,7 +398,12 @@ func (p *Publisher) retry(ctx context.Context, what string, do func(context.Cont
 			return false
 		}
 		delay := pause.next(err)
-		p.log.Warn(what+" did not succeed", "err", err, "next_try_in", delay)
+		level := slog.LevelWarn
+		if noPod := (noPodError{}); delay >= refusedPause && err.Error() == told || p.options.PodGuessed && errors.As(err, &noPod) {
+			level = slog.LevelDebug
+		}
+		told = err.Error()
+		p.log.Log(ctx, level, what+" did not succeed", "err", err, "next_try_in", delay)
 		if !sleep(ctx, delay) {
 			return false
 		}
