@@ -30,9 +30,9 @@ type Container struct {
 	ended  chan struct{}
 }
 
-// furnish is what the first process of new PID and mount namespaces does before
-// it becomes the gate.
-const furnish = `mount --make-rprivate / && mount -t proc proc /proc && exec "$@"`
+// furnish is what the first process of new PID, mount and UTS namespaces does
+// before it becomes the gate. The host has the Pod's name.
+const furnish = `mount --make-rprivate / && mount -t proc proc /proc && echo "$0" >/proc/sys/kernel/hostname && exec "$@"`
 
 // start starts the command line with exactly this environment.
 func start(folder string, pod Pod, environ, command []string) (*Container, error) {
@@ -43,8 +43,8 @@ func start(folder string, pod Pod, environ, command []string) (*Container, error
 		Credential: pod.User,
 	}
 	if pod.isInit() {
-		attr.Cloneflags = syscall.CLONE_NEWPID | syscall.CLONE_NEWNS
-		command = append([]string{"/bin/sh", "-c", furnish, "sh"}, command...)
+		attr.Cloneflags = syscall.CLONE_NEWPID | syscall.CLONE_NEWNS | syscall.CLONE_NEWUTS
+		command = append([]string{"/bin/sh", "-c", furnish, pod.Name}, command...)
 	}
 	c.cmd = exec.Command(command[0], command[1:]...)
 	c.cmd.SysProcAttr = attr

@@ -19,8 +19,14 @@ type Pod struct {
 	Env map[string]string
 	// Actor are further arguments of the actor.
 	Actor []string
-	// Command is what the gate is given; nil: the actor.
+	// Command is what the gate is given; nil: the actor. For a sidecar these are
+	// its arguments, and it has a process of its own and nothing else.
 	Command []string
+	// Environ is the whole environment but for PATH, for a sidecar in the words of
+	// an older tool: of the stage's own variables none is set then.
+	Environ []string
+	// Status is the address of the status server where Command or Environ give one.
+	Status string
 	// Kubeconfig is the access to the API server; empty: that of the stage's
 	// user.
 	Kubeconfig string
@@ -44,6 +50,9 @@ func IsRoot() bool { return os.Geteuid() == 0 }
 
 // environ is the whole environment of the gate.
 func (p Pod) environ(defaults map[string]string) []string {
+	if p.Environ != nil {
+		return append([]string{"PATH=" + os.Getenv("PATH")}, p.Environ...)
+	}
 	variables := map[string]string{}
 	for name, value := range defaults {
 		variables[name] = value

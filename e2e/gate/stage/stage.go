@@ -9,7 +9,7 @@
 // waits end with a condition, or fail the test after a minute.
 //
 // Without root a gate is not process 1, and what needs namespaces is skipped by
-// its name (NeedRoot). The tests of e2e/gate and e2e/interop are its
+// its name (NeedRoot). The tests of e2e/gate, e2e/interop and e2e/sidecar are its
 // callers. Linux only.
 package stage
 
@@ -152,9 +152,9 @@ func (s *Stage) logs() string {
 // addresses counts the status servers of this process.
 var addresses atomic.Uint32
 
-// statusAddress is one that nobody else uses: process ids are at most 22 bits
+// Address is one that nobody else listens on: process ids are at most 22 bits
 // long, and on the machines that tests run on as a rule 15.
-func statusAddress() string {
+func Address() string {
 	pid := os.Getpid()
 	return fmt.Sprintf("127.%d.%d.%d:%d", 1+pid>>8%126, pid%256, 1+addresses.Add(1)%250, 20000+pid>>15)
 }
@@ -166,7 +166,7 @@ func (s *Stage) Start(p Pod) *Container {
 	if err := os.Mkdir(folder, 0o755); err != nil {
 		s.t.Fatal(err)
 	}
-	status := statusAddress()
+	status := Address()
 	defaults := maps.Clone(s.Env)
 	defaults["IDENTITY"], defaults["POD_UID"], defaults["STATUS_ENDPOINT"] = p.Name, p.UID, status
 	defaults["KUBECONFIG"] = s.kubeconfig(folder, p)
@@ -180,6 +180,9 @@ func (s *Stage) Start(p Pod) *Container {
 		s.t.Fatal(err)
 	}
 	c.Status = status
+	if p.Status != "" {
+		c.Status = p.Status
+	}
 	if own, set := p.Env["STATUS_ENDPOINT"]; set {
 		c.Status = own
 	}
