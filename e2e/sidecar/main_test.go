@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"k8s.io/client-go/rest"
+	"k8s.io/klog/v2"
 
 	"github.com/k8s-await-election/k8s-await-election/e2e/apiserver"
 	"github.com/k8s-await-election/k8s-await-election/e2e/gate/stage"
@@ -21,5 +22,6 @@ var (
 
 func TestMain(m *testing.M) {
 	rest.SetDefaultWarningHandler(rest.NoWarnings{}) // Endpoints are old, we know
+	klog.SetLogger(klog.Logger{}) // client-go tells what the tests know already
 	os.Exit(stage.Main(m, func(s *apiserver.Server, p stage.Programs) { server, programs = s, p }))
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -194,4 +195,24 @@ func content(path string) string {
 		return ""
 	}
 	return string(text)
+}
+
+// write makes a file, and its folder.
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// takeLease writes another holder into the lease, as somebody does who does not
+// ask.
+func (s *scene) takeLease(holder string) {
+	s.EditLease(func(l *coordinationv1.Lease) {
+		transitions := *l.Spec.LeaseTransitions + 1
+		l.Spec.HolderIdentity, l.Spec.LeaseTransitions = &holder, &transitions
+	})
 }

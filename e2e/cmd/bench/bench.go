@@ -157,6 +157,15 @@ func (b *bench) measureTool(ctx context.Context, t tool, only []string) (*Result
 			}
 		}
 	}
+	if t.sidecar && slices.Contains(only, "sidecar") {
+		for _, fault := range sidecarFaults {
+			for run := range b.settings.Runs {
+				if err := one(fault.name, run+1, func() (map[string]float64, error) { return b.sidecarFault(ctx, t, fault) }); err != nil {
+					return nil, err
+				}
+			}
+		}
+	}
 	for _, fault := range faults {
 		if !slices.Contains(only, fault.name) {
 			continue

@@ -33,6 +33,11 @@
 //	many       Many leaders (-leases), each on a Lease of its own: the requests,
 //	           and the CPU time of kube-apiserver and of a gate, while nothing
 //	           happens for as long as for idle.
+//	sidecar    Three sidecars, followed by their leader files (inotify) and over
+//	           HTTP (each asked a thousand times a second at most): TERM to the
+//	           leader, a kill after which it is started again at once, a black hole
+//	           as above, and a stop until another one leads. For how long two
+//	           claimed to lead at once, and resident memory.
 //	startup    ENABLED unset, without namespaces: how much later the child starts
 //	           than without the tool.
 //

@@ -48,7 +48,7 @@ type options struct {
 }
 
 // figureNames are what -only chooses from, in the order of measuring.
-var figureNames = []string{"size", "startup", "idle", "many", "crowd", "term", "child", "gate", "blackhole"}
+var figureNames = []string{"size", "startup", "idle", "many", "crowd", "term", "child", "gate", "blackhole", "sidecar"}
 
 // errInterrupted is the cause of the context's end after a signal.
 var errInterrupted = errors.New("interrupted")
@@ -149,7 +149,7 @@ func parse(arguments []string, runs string) (options, error) {
 	s.Retry = cmp.Or(s.Retry, s.Lease*2/15)
 	if *gate != "" {
 		o.ours = true
-		o.tools = append([]tool{{name: "k8s-await-election", template: []string{*gate, "{child}"}}}, o.tools...)
+		o.tools = append([]tool{{name: "k8s-await-election", template: []string{*gate, "{child}"}, sidecar: true}}, o.tools...)
 	}
 	switch {
 	case flags.NArg() > 0:

@@ -55,9 +55,10 @@ func (r *Result) sample(values map[string]float64) {
 	}
 }
 
-// worst is the longest time that two of the tool's children ran at once.
+// worst is the longest time that two of the tool's children ran, or two of its
+// sidecars claimed to lead, at once.
 func (r *Result) worst() float64 {
-	return slices.Max(slices.Concat([]float64{0}, r.Samples[otherOverlap], r.Samples[cutOverlap]))
+	return slices.Max(slices.Concat([]float64{0}, r.Samples[otherOverlap], r.Samples[cutOverlap], r.Samples[sidecarHTTP], r.Samples[sidecarFile]))
 }
 
 // Report is the content of the JSON file.
@@ -91,12 +92,12 @@ func (r Report) save(path string) error {
 	return nil
 }
 
-// verdict is nil for a tool that never ran two children at once and whose every
+// verdict is nil for a tool that never had two at once and whose every
 // run was measured.
 func (r *Result) verdict() error {
 	var wrong []error
 	if worst := r.worst(); worst > 0 {
-		wrong = append(wrong, fmt.Errorf("%s ran two children at once for %s", r.Tool, span(worst)))
+		wrong = append(wrong, fmt.Errorf("%s had two children or leaders at once for %s", r.Tool, span(worst)))
 	}
 	for _, failure := range r.Failures {
 		wrong = append(wrong, fmt.Errorf("%s: %s", r.Tool, failure))

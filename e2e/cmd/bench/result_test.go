@@ -40,7 +40,7 @@ func TestVerdict_IsAgainstAToolThatEverRanTwoChildrenOrWasNotMeasured(t *testing
 	if err := good.verdict(); err != nil {
 		t.Errorf("good: %v", err)
 	}
-	for _, name := range []string{otherOverlap, cutOverlap} {
+	for _, name := range []string{otherOverlap, cutOverlap, sidecarHTTP, sidecarFile} {
 		bad := &Result{}
 		bad.sample(map[string]float64{name: 0.001})
 		if bad.verdict() == nil {

@@ -66,6 +66,24 @@ func rows(s Settings) []row {
 		{"two children at once, in all the other runs", "", "never", otherOverlap, func(r *Result) string {
 			return atOnce(r.Samples[otherOverlap])
 		}},
+		{"sidecar, TERM to the leader → another one answers is_leader: true", "10.2 s (k8s-elector's)", "≤ 20 ms", sidecarTerm, func(r *Result) string {
+			return spread(r.Samples[sidecarTerm])
+		}},
+		{"sidecar killed and started again in its Pod → it answers is_leader: true", "", "", sidecarAgain, func(r *Result) string {
+			return spread(r.Samples[sidecarAgain])
+		}},
+		{"sidecar, resident memory", "", "≤ 12 MB", sidecarLeaderRSS, func(r *Result) string {
+			return fmt.Sprintf("leader %s, standby %s", megabytes(r.Samples[sidecarLeaderRSS]), megabytes(r.Samples[sidecarStandbyRSS]))
+		}},
+		{"sidecars, two answers is_leader: true at once (TERM, KILL, black hole, STOP)", "", "never", sidecarHTTP, func(r *Result) string {
+			return atOnce(r.Samples[sidecarHTTP])
+		}},
+		{"sidecars, two leader files at once (TERM, KILL, black hole)", "", "never", sidecarFile, func(r *Result) string {
+			return atOnce(r.Samples[sidecarFile])
+		}},
+		{"sidecar, leader file of a stopped process: until it goes on, and then for", "", "", sidecarStopped, func(r *Result) string {
+			return spread(r.Samples[sidecarStopped])
+		}},
 		{fmt.Sprintf("%d leaders at once: lock requests a second", s.Leases), "", "", manyRequests, func(r *Result) string {
 			return fmt.Sprintf("%.1f; kube-apiserver keeps %.2f cores busy, a gate uses %.0f ms a minute",
 				median(r.Samples[manyRequests]), median(r.Samples[manyServer]), median(r.Samples[manyGate]))

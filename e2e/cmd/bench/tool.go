@@ -12,6 +12,8 @@ import (
 type tool struct {
 	name     string
 	template []string
+	// sidecar: without arguments the program is one, in this project's words.
+	sidecar bool
 }
 
 // parseTool reads NAME=COMMAND LINE. Words are split at white space; there is
