@@ -14,7 +14,7 @@ import (
 
 const (
 	// askPeriod is the pause between two questions to one replica.
-	askPeriod = time.Millisecond
+	askPeriod = 2 * time.Millisecond
 	// askPatience is how long an answer is waited for: a stopped process has none.
 	askPatience = 500 * time.Millisecond
 )

@@ -22,6 +22,6 @@ var (
 
 func TestMain(m *testing.M) {
 	rest.SetDefaultWarningHandler(rest.NoWarnings{}) // Endpoints are old, we know
-	klog.SetLogger(klog.Logger{}) // client-go tells what the tests know already
+	klog.SetLogger(klog.Logger{})                    // client-go tells what the tests know already
 	os.Exit(stage.Main(m, func(s *apiserver.Server, p stage.Programs) { server, programs = s, p }))
 }

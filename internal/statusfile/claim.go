@@ -191,17 +191,23 @@ func (c *Claim) lead(ctx context.Context, p *process, touch <-chan time.Time) {
 }
 
 // keep writes the present expiry. Without one it touches the file, and writes it
-// anew only where it is not there.
+// anew only where it is not there. A claim that holds no longer is taken back.
 func (c *Claim) keep(p *process) {
-	if c.options.Expires == nil && c.sign.touch() == nil {
-		c.tell(nil)
-		return
+	err := errLate
+	if p.may() {
+		err = c.renew(p)
 	}
-	err := c.sign.raise(c.text(p), p.may)
 	if errors.Is(err, errLate) { // gate is about to say so too
 		err = c.sign.lower()
 	}
 	c.tell(err)
+}
+
+func (c *Claim) renew(p *process) error {
+	if c.options.Expires == nil && c.sign.touch() == nil {
+		return nil
+	}
+	return c.sign.raise(c.text(p), p.may)
 }
 
 // text is what the leader file says now. Without an expiry it is the identity

@@ -34,7 +34,7 @@
 //	           and the CPU time of kube-apiserver and of a gate, while nothing
 //	           happens for as long as for idle.
 //	sidecar    Three sidecars, followed by their leader files (inotify) and over
-//	           HTTP (each asked a thousand times a second at most): TERM to the
+//	           HTTP (each asked some hundred times a second, from the fault on): TERM to the
 //	           leader, a kill after which it is started again at once, a black hole
 //	           as above, and a stop until another one leads. For how long two
 //	           claimed to lead at once, and resident memory.

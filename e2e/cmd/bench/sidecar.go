@@ -38,6 +38,8 @@ type sidecars struct {
 
 type sidecar struct {
 	*replica
+	// endpoint is where it answers.
+	endpoint string
 	// again starts it, as a kubelet does, in the same Pod.
 	again func() error
 }
@@ -150,12 +152,11 @@ func (s *sidecars) add(ctx context.Context, b *bench, t tool, folder, name strin
 		"K8S_AWAIT_ELECTION_STATUS_DIR=" + status,
 		"K8S_AWAIT_ELECTION_KUBECONFIG=" + scene.kubeconfig,
 	}
-	one := &sidecar{replica: r, again: func() error { return r.start(b.self, run, t.template[:1], environment) }}
+	one := &sidecar{replica: r, endpoint: endpoint, again: func() error { return r.start(b.self, run, t.template[:1], environment) }}
 	if err := one.again(); err != nil {
 		return err
 	}
 	s.all = append(s.all, one)
-	s.answers.Ask(name, endpoint)
 	return nil
 }
 
@@ -176,16 +177,16 @@ func (s *sidecars) stop() error {
 	return s.fleet.stop()
 }
 
-// settled waits until one of them leads, leaves them alone for a while, and
-// returns the leader, with what they use of memory.
+// settled leaves them alone for a while, and returns the leader, with what they use
+// of memory. From then on they are asked over HTTP.
 func (s *sidecars) settled(ctx context.Context) (*sidecar, map[string]float64, error) {
-	if _, err := s.after(ctx, 0); err != nil {
-		return nil, nil, err
-	}
 	if err := pause(ctx, s.fleet.settings.Settle); err != nil {
 		return nil, nil, err
 	}
-	runs := s.answers.Runs()
+	runs, err := s.files.Runs()
+	if err != nil {
+		return nil, nil, err
+	}
 	if len(runs) != 1 {
 		return nil, nil, fmt.Errorf("%d have led before anything happened", len(runs))
 	}
@@ -201,6 +202,12 @@ func (s *sidecars) settled(ctx context.Context) (*sidecar, map[string]float64, e
 		} else {
 			values[sidecarStandbyRSS] = max(resident, values[sidecarStandbyRSS])
 		}
+	}
+	for _, one := range s.all {
+		s.answers.Ask(one.name, one.endpoint)
+	}
+	if _, err := s.after(ctx, 0); err != nil {
+		return nil, nil, err
 	}
 	return leader, values, nil
 }
