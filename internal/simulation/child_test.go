@@ -73,6 +73,7 @@ func (p *process) Start(extra []string, may func() bool) (gate.Process, error) {
 	}
 	p.child = c
 	c.life = w.judge.begin(p.name, p, token)
+	p.guard.rearm()
 	if dice.in(0.5) {
 		time.AfterFunc(dice.below(20*p.lease), c.leave)
 	}

@@ -13,7 +13,7 @@ import (
 const never = time.Duration(math.MaxInt64)
 
 // clock is one of a process's clocks: true time at another rate, from another
-// origin. Its timers do not fire while the process is frozen.
+// origin. Its timers do not fire while the process stands still.
 type clock struct {
 	p    *process
 	rate float64
@@ -105,8 +105,8 @@ func (t *timer) disarm() {
 }
 
 func (t *timer) fire() {
-	if t.clock.p.isFrozen() {
-		return // the thaw looks at it again
+	if t.clock.p.standing.Load() {
+		return // looked at again when it goes on
 	}
 	select {
 	case t.c <- struct{}{}:

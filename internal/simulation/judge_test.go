@@ -22,7 +22,7 @@ type life struct {
 }
 
 // runs reports whether it can do anything at this moment.
-func (l *life) runs() bool { return l.alive && (l.p == nil || !l.p.isFrozen()) }
+func (l *life) runs() bool { return l.alive && (l.p == nil || !l.p.frozen.Load()) }
 
 // judge looks for what must not happen:
 //
@@ -122,7 +122,7 @@ func (j *judge) end(l *life, how string) {
 	now := j.w.now()
 	l.alive = false
 	j.w.trace(l.who, "COMMAND %s", how)
-	if l.outlived && !l.p.isFrozen() && now > l.thawed+elector.KillMargin(l.p.lease) {
+	if l.outlived && !l.p.frozen.Load() && now > l.thawed+elector.KillMargin(l.p.lease) {
 		j.accuse("two commands: %s's, thawed at %v beside another's, lived on until %v", l.who, l.thawed, now)
 	}
 	j.vacant = now
@@ -138,7 +138,7 @@ func (j *judge) thaw(p *process) {
 		l.thawed = now
 		j.counts.Thaws++
 		for _, o := range j.lives {
-			if o == l || o.p == nil || !o.alive || o.p.isFrozen() {
+			if o == l || o.p == nil || !o.alive || o.p.frozen.Load() {
 				continue
 			}
 			if l.token < o.token {

@@ -50,15 +50,18 @@ type process struct {
 	// gone is closed when nothing of it is left.
 	gone chan struct{}
 
-	ice     atomic.Bool
-	starved atomic.Bool
+	// standing: the gate does not run. frozen: nor do its command and its guard.
+	standing atomic.Bool
+	frozen   atomic.Bool
+	starved  atomic.Bool
 
-	// thawed is nil, or closed at the end of a freeze; healed of a cut.
+	// thawed is nil, or closed when the gate goes on; healed, when a cut ends.
 	thawed, healed chan struct{}
 	spells         [spells]int
 	roughness      float64
 	stream         *stream
 	child          *child
+	guard          *guard
 	started        time.Duration
 	// any counts what troubles the process in any way, writing what keeps its
 	// reads and writes from being answered in time.
@@ -89,6 +92,7 @@ func (w *world) newProcess(of pod) *process {
 	}
 	p.holder = &clock{p: p, rate: of.rate, offset: of.bootOrigin}
 	p.candidate = &clock{p: p, rate: of.rate, offset: of.otherOrigin}
+	p.guard = &guard{p: p}
 	p.othersChanged = p.started
 	w.processes = append(w.processes, p)
 	w.trace(p.name, "starts (lease %v, renew deadline %v, retry period %v, clock rate %.4f)", p.lease, p.deadline, p.retry, p.rate)
@@ -105,7 +109,7 @@ func (p *process) run() {
 			Init: p.init, Exclusive: true,
 		},
 		LeaseDuration: p.lease, RenewDeadline: p.deadline, RetryPeriod: p.retry,
-		HolderClock: p.holder, CandidateClock: p.candidate, WallSteps: p.wallSteps,
+		HolderClock: p.holder, CandidateClock: p.candidate, Deadline: p.guard.arm, WallSteps: p.wallSteps,
 		Jitter: func() float64 { return p.w.dice(p.name, "jitter").float() },
 		Logger: p.w.logger(p),
 	})
@@ -190,32 +194,44 @@ func (p *process) signal(sig syscall.Signal) {
 }
 
 // freeze stops all of the container, as the cgroup freezer does: no timer fires,
-// nothing arrives, the child does not run. w.mu is held.
+// nothing arrives, the command does not run. w.mu is held.
 func (p *process) freeze() {
-	if p.ended || p.thawed != nil {
+	if !p.halt("is frozen") {
 		return
+	}
+	p.frozen.Store(true)
+}
+
+// halt stops the gate alone, as SIGSTOP does. w.mu is held.
+func (p *process) halt(how string) bool {
+	if p.ended || p.thawed != nil {
+		return false
 	}
 	p.w.judge.look()
 	p.thawed = make(chan struct{})
-	p.ice.Store(true)
-	p.w.trace(p.name, "is frozen")
+	p.standing.Store(true)
+	p.w.trace(p.name, "%s", how)
+	return true
 }
 
-// unfreeze ends that. w.mu is held.
+// unfreeze ends either. w.mu is held.
 func (p *process) unfreeze() {
 	if p.thawed == nil {
 		return
 	}
-	p.ice.Store(false)
-	p.w.trace(p.name, "is thawed")
-	p.w.judge.thaw(p)
+	p.standing.Store(false)
+	if p.frozen.Swap(false) {
+		p.w.trace(p.name, "is thawed")
+		p.w.judge.thaw(p)
+	} else {
+		p.w.trace(p.name, "goes on")
+	}
 	close(p.thawed)
 	p.thawed = nil
 	p.holder.rearm()
 	p.candidate.rearm()
+	p.guard.rearm()
 }
-
-func (p *process) isFrozen() bool { return p.ice.Load() }
 
 // lateness is by how much the kernel is late to wake the process.
 func (p *process) lateness() time.Duration {

@@ -37,6 +37,7 @@ var spellNames = [spells]string{
 // What else happens.
 const (
 	freezing = int(spells) + iota
+	halting  // the gate alone, by SIGSTOP
 	suspending
 	killing
 	signalling
@@ -109,13 +110,18 @@ func (w *world) harm(ctx context.Context, d *dice, p *process, evil int) {
 	switch {
 	case evil < int(spells):
 		w.cast(ctx, p, spell(evil), lasting)
-	case evil == freezing || evil == suspending:
-		if p.thawed != nil {
-			return
+	case evil == freezing || evil == suspending || evil == halting:
+		unkillable := p.child != nil && p.child.life.alive && p.child.dying < 0
+		if p.thawed != nil || evil == halting && unkillable {
+			return // whom neither gate nor guard can kill only the gate's own end does
 		}
 		over := p.troubled(true)
 		w.judge.counts.Freezes++
-		p.freeze()
+		if evil == halting {
+			p.halt("is stopped, the gate alone")
+		} else {
+			p.freeze()
+		}
 		since := w.now()
 		w.during(ctx, lasting, func() {
 			if evil == suspending && p.thawed != nil {
