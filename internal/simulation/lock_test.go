@@ -221,12 +221,7 @@ func (p *process) wait(err error) {
 	if !errors.As(err, &asked) {
 		return
 	}
-	over := p.troubled(true)
-	time.AfterFunc(time.Duration(1.02*float64(asked.wait)), func() {
-		p.w.mu.Lock()
-		defer p.w.mu.Unlock()
-		over()
-	})
+	p.troubledFor(asked.wait)
 }
 
 func outcome(err error) string {
@@ -275,7 +270,13 @@ func (p *process) saw(obs elector.Observation) {
 // Read implements elector.Lock.
 func (p *process) Read(ctx context.Context) (elector.Observation, error) {
 	return p.carry(ctx, read, elector.Observation{}, func(f fate) (elector.Observation, error) {
-		return p.w.store.before(f.stale), nil
+		obs := p.w.store.before(f.stale)
+		if obs.Revision != p.w.store.present().Revision {
+			// It looks as if the lock had gone back, and is believed until the
+			// lease in it has run out: that costs one more.
+			p.troubledFor(p.w.judge.longest + p.retry)
+		}
+		return obs, nil
 	})
 }
 

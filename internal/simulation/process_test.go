@@ -313,6 +313,16 @@ func (p *process) troubled(writing bool) (over func()) {
 	}
 }
 
+// troubledFor is such trouble for a time on the process's clock. w.mu is held.
+func (p *process) troubledFor(d time.Duration) {
+	over := p.troubled(true)
+	time.AfterFunc(time.Duration(1.02*float64(d)), func() {
+		p.w.mu.Lock()
+		defer p.w.mu.Unlock()
+		over()
+	})
+}
+
 // silent is everything that the gate tells and nobody listens to here.
 type silent struct{}
 
