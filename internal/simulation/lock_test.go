@@ -271,7 +271,7 @@ func (p *process) saw(obs elector.Observation) {
 func (p *process) Read(ctx context.Context) (elector.Observation, error) {
 	return p.carry(ctx, read, elector.Observation{}, func(f fate) (elector.Observation, error) {
 		obs := p.w.store.before(f.stale)
-		if obs.Revision != p.w.store.present().Revision {
+		if f.stale > 0 && obs.Revision != p.w.store.present().Revision {
 			// It looks as if the lock had gone back, and is believed until the
 			// lease in it has run out: that costs one more.
 			p.troubledFor(p.w.judge.longest + p.retry)
