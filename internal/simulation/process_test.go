@@ -195,8 +195,8 @@ func (p *process) signal(sig syscall.Signal) {
 
 // freeze stops all of the container, as the cgroup freezer does: no timer fires,
 // nothing arrives, the command does not run. w.mu is held.
-func (p *process) freeze() {
-	if !p.halt("is frozen") {
+func (p *process) freeze(how string) {
+	if !p.halt(how) {
 		return
 	}
 	p.frozen.Store(true)
@@ -221,7 +221,7 @@ func (p *process) unfreeze() {
 	}
 	p.standing.Store(false)
 	if p.frozen.Swap(false) {
-		p.w.trace(p.name, "is thawed")
+		p.w.trace(p.name, "goes on, thawed")
 		p.w.judge.thaw(p)
 	} else {
 		p.w.trace(p.name, "goes on")

@@ -117,10 +117,13 @@ func (w *world) harm(ctx context.Context, d *dice, p *process, evil int) {
 		}
 		over := p.troubled(true)
 		w.judge.counts.Freezes++
-		if evil == halting {
+		switch evil {
+		case halting:
 			p.halt("is stopped, the gate alone")
-		} else {
-			p.freeze()
+		case suspending:
+			p.freeze("is suspended")
+		default:
+			p.freeze("is frozen")
 		}
 		since := w.now()
 		w.during(ctx, lasting, func() {
