@@ -125,6 +125,7 @@ func (p *process) run() {
 		Terminates:      func(syscall.Signal) bool { return true },
 		StopTimeout:     pick(dice, 0, p.lease/3, p.lease),
 		StandByWhenLost: dice.in(0.5),
+		EmptyAlways:     p.w.dice(p.name, "a label").in(0.5),
 		Logger:          p.w.logger(p),
 	})
 	ctx, kill := context.WithCancel(context.Background())
@@ -327,8 +328,8 @@ func (p *process) troubledFor(d time.Duration) {
 type silent struct{}
 
 func (silent) Announce(string, string) {}
-func (silent) Started(int)             {}
-func (silent) Ended(int)               {}
+func (silent) Started(int, uint64)     {}
+func (silent) Ended(int, string)       {}
 
 // logger traces what the process logs where a schedule is replayed.
 func (w *world) logger(p *process) *slog.Logger {
