@@ -60,6 +60,13 @@ func Attach() (*Cluster, error) {
 	return c, nil
 }
 
+// IsOf tells whether the API server is the program in one of the directories: a
+// cluster that runs may be of another version than somebody asks for.
+func (c *Cluster) IsOf(path []string) bool {
+	file, found := lookup("kube-apiserver", path)
+	return found && file == c.state.Programs["kube-apiserver"]
+}
+
 func kubeconfig(dir string) string { return filepath.Join(dir, "kubeconfig") }
 
 // Node finds a node by its name.

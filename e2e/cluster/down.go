@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -12,11 +13,25 @@ import (
 )
 
 // Down ends the cluster and removes everything it has made. Where there is none
-// it does nothing. After an error it can be called again.
-func Down(ctx context.Context) error {
+// it does nothing; while others have reserved it, it waits, and says so to
+// progress. After an error it can be called again. Who has reserved the cluster
+// himself calls Reservation.Down.
+func Down(ctx context.Context, progress io.Writer) error {
 	if err := requireRoot(); err != nil {
 		return err
 	}
+	release, err := reserve(ctx, Dir, progress)
+	if errors.Is(err, ErrNone) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer release()
+	return downReserved(ctx)
+}
+
+func downReserved(ctx context.Context) error {
 	unlock, err := lock()
 	if err != nil {
 		return err

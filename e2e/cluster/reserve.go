@@ -11,11 +11,33 @@ import (
 	"time"
 )
 
-// Reserve keeps others who reserve from the cluster, as one may freeze a node
-// under another. It waits for its turn, and says so to progress, once. The
-// reservation ends with release, or with the process, however that ends.
-func (c *Cluster) Reserve(ctx context.Context, progress io.Writer) (release func(), err error) {
-	return reserve(ctx, Dir, progress)
+// Reserve keeps others who reserve from the cluster, as one may freeze a node or
+// take the cluster down under another. It waits for its turn, and says so to
+// progress, once. The reservation ends with Release or Down, or with the process,
+// however that ends.
+func (c *Cluster) Reserve(ctx context.Context, progress io.Writer) (*Reservation, error) {
+	release, err := reserve(ctx, Dir, progress)
+	if err != nil {
+		return nil, err
+	}
+	if !c.state.running() { // whoever had it is taking it down
+		release()
+		return nil, fmt.Errorf("reserve the cluster: it was taken down meanwhile: %w", ErrNone)
+	}
+	return &Reservation{release: release}, nil
+}
+
+// Reservation is the right to use the cluster alone.
+type Reservation struct{ release func() }
+
+// Release lets others in. After Down, or another Release, it does nothing.
+func (r *Reservation) Release() { r.release() }
+
+// Down does what the function Down does, for who has the reservation, and ends it,
+// also where that fails.
+func (r *Reservation) Down(ctx context.Context) error {
+	defer r.Release()
+	return downReserved(ctx)
 }
 
 func reserve(ctx context.Context, dir string, progress io.Writer) (release func(), err error) {

@@ -15,13 +15,13 @@ func takeCluster(ctx context.Context) (release func(), err error) {
 	if given := os.Getenv("KUBECONFIG"); err != nil || (given != "" && given != own.Kubeconfig) {
 		return func() {}, nil // connect tells why there is no cluster
 	}
-	release, err = own.Reserve(ctx, os.Stdout)
+	reserved, err := own.Reserve(ctx, os.Stdout)
 	if err != nil {
 		return nil, err
 	}
 	if err := undoFaults(ctx, own); err != nil {
-		release()
+		reserved.Release()
 		return nil, err
 	}
-	return release, nil
+	return reserved.Release, nil
 }

@@ -19,7 +19,7 @@ const usage = `usage: cluster COMMAND
 
   check              tell what this machine lacks
   up DIR…            bring the cluster up; the programs it runs are in DIR…
-  down               take it down; nothing is left
+  down               take it down, once nobody uses it; nothing is left
   load FILE          give an image (docker or OCI archive) to every node
 
   freeze NODE        stop everything on node-1 or node-2; thaw NODE
@@ -75,6 +75,9 @@ func run(ctx context.Context, args []string) error {
 func up(ctx context.Context, path []string) error {
 	c, err := cluster.Up(ctx, cluster.Options{Path: path, Progress: os.Stdout})
 	if errors.Is(err, cluster.ErrRunning) {
+		if !c.IsOf(path) {
+			return fmt.Errorf("the cluster that runs is of Kubernetes %s, and another version was asked for: run make cluster-down first", c.Kubernetes)
+		}
 		fmt.Printf("Kubernetes %s runs already.\n", c.Kubernetes)
 	} else if err != nil {
 		return err
@@ -84,7 +87,7 @@ func up(ctx context.Context, path []string) error {
 }
 
 func down(ctx context.Context) error {
-	if err := cluster.Down(ctx); err != nil {
+	if err := cluster.Down(ctx, os.Stdout); err != nil {
 		return err
 	}
 	fmt.Println("No cluster runs any more.")

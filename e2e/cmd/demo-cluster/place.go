@@ -31,13 +31,14 @@ type place struct {
 	host *cluster.Cluster
 	// broughtUp tells that the demo has done so.
 	broughtUp bool
-	release   func()
+	// reserved keeps others from host; nil where that is.
+	reserved *cluster.Reservation
 }
 
 // findPlace connects to the cluster of KUBECONFIG, or to that of `make cluster`,
 // which it brings up if need be and keeps from others meanwhile.
 func findPlace(ctx context.Context, o options, screen *screen) (_ *place, err error) {
-	p := &place{settings: cli.New(), screen: screen, release: func() {}}
+	p := &place{settings: cli.New(), screen: screen}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.leave(context.WithoutCancel(ctx)))
@@ -78,11 +79,9 @@ func (p *place) takeOwn(ctx context.Context, o options) error {
 		return err
 	}
 	p.host, p.broughtUp = own, err == nil
-	release, err := own.Reserve(ctx, p.screen)
-	if err != nil {
+	if p.reserved, err = own.Reserve(ctx, p.screen); err != nil {
 		return err
 	}
-	p.release = release
 	for _, node := range own.Nodes { // what a demo that was killed has frozen
 		if err := node.Thaw(); err != nil {
 			return err
@@ -91,15 +90,19 @@ func (p *place) takeOwn(ctx context.Context, o options) error {
 	return nil
 }
 
-// leave takes the cluster down if the demo has brought it up, and lets others in.
+// leave takes the cluster down if the demo has brought it up, or lets others in.
+// One that it has brought up and others were quicker to reserve is left to them.
 func (p *place) leave(ctx context.Context) error {
-	defer p.release()
+	if p.reserved == nil {
+		return nil
+	}
+	defer p.reserved.Release()
 	if !p.broughtUp {
 		return nil
 	}
 	p.broughtUp = false
 	p.screen.state("Taking the cluster down …")
-	if err := cluster.Down(ctx); err != nil {
+	if err := p.reserved.Down(ctx); err != nil {
 		return err
 	}
 	p.screen.say("The cluster is taken down; nothing is left.")
