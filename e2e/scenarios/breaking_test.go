@@ -15,9 +15,16 @@ import (
 	"github.com/k8s-await-election/k8s-await-election/e2e/cluster"
 )
 
-// faultLasts is how long most faults last: longer than a lease, and too short for
-// Kubernetes to give the node up (50 s) and its Pods (5 minutes more).
+// faultLasts is longer than the chart's lease, and too short for Kubernetes to give
+// the node up (50 s) and its Pods (5 minutes more).
 const faultLasts = 40 * time.Second
+
+// shortLease are values for what is shown as well by a lease that is over sooner;
+// shortFaultLasts is longer than that.
+const (
+	shortLease      = "election: {leaseDuration: 6s}"
+	shortFaultLasts = 20 * time.Second
+)
 
 // apart are values for Pods that are never on one node.
 const apart = `
@@ -25,32 +32,46 @@ topologySpreadConstraints:
   - {maxSkew: 1, topologyKey: kubernetes.io/hostname, whenUnsatisfiable: DoNotSchedule}`
 
 // breaking begins a scenario that hurts nodes or the control plane, and so must
-// not be parallel. The cluster is whole when it begins, whatever an earlier run
-// has left, and made whole when the test ends, however it does.
+// not be parallel. The cluster is made whole when the test ends, however it does.
 func breaking(t *testing.T) (*scenario, *cluster.Cluster) {
 	t.Helper()
 	host := needHost(t)
-	if site.interrupted.Err() == nil {
-		makeWhole(t, host)
-	}
 	s := begin(t, nil)
-	t.Cleanup(func() { makeWhole(t, host) }) // before the records are read
+	mendAtEnd(t, host) // before the records are read
 	return s, host
+}
+
+// beside begins another scenario that is hurt by the same. To be called before the
+// fault is made.
+func (s *scenario) beside(host *cluster.Cluster) *scenario {
+	s.t.Helper()
+	other := begin(s.t, nil)
+	mendAtEnd(s.t, host)
+	return other
+}
+
+func mendAtEnd(t *testing.T, host *cluster.Cluster) {
+	t.Helper()
+	t.Cleanup(func() {
+		if err := makeWhole(context.WithoutCancel(t.Context()), host); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // makeWhole undoes every fault there may be, and waits until the API server and
 // all kubelets are at work again.
-func makeWhole(t *testing.T, host *cluster.Cluster) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
+func makeWhole(ctx context.Context, host *cluster.Cluster) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	errs := []error{undoFaults(ctx, host), host.AwaitAPI(ctx)}
 	for _, node := range host.Nodes {
 		errs = append(errs, setCordon(ctx, node.Name, false), awaitKubelet(ctx, node.Name))
 	}
 	if err := errors.Join(errs...); err != nil {
-		t.Errorf("make the cluster whole: %v", err)
+		return fmt.Errorf("make the cluster whole: %w", err)
 	}
+	return nil
 }
 
 // undoFaults undoes every fault that a scenario makes on the host.

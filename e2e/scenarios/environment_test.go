@@ -161,9 +161,18 @@ func (e *environment) leave(ctx context.Context) error {
 	return errors.Join(err, e.removeFolders(soon), e.removeReaders(soon))
 }
 
+// needCluster skips what needs a cluster.
+func needCluster(t *testing.T) {
+	t.Helper()
+	if site == nil {
+		t.Skip("needs a cluster: run make e2e")
+	}
+}
+
 // needHost skips what needs the host of our own cluster.
 func needHost(t *testing.T) *cluster.Cluster {
 	t.Helper()
+	needCluster(t)
 	if site.host == nil {
 		t.Skip("needs the host of the cluster that make cluster brings up; this one is another")
 	}

@@ -51,6 +51,7 @@ func byKubectl(option, name string) func(*scenario, string) {
 }
 
 func TestRedis_KeepsItsKeysWhenItsLeaderGoes(t *testing.T) {
+	needCluster(t)
 	t.Parallel()
 	for _, e := range examples {
 		t.Run(e.name, func(t *testing.T) {
@@ -84,6 +85,7 @@ func TestRedis_KeepsItsKeysWhenItsLeaderGoes(t *testing.T) {
 }
 
 func TestNginx_AnswersAlsoWhenItsLeaderGoes(t *testing.T) {
+	needCluster(t)
 	t.Parallel()
 	for _, e := range examples {
 		t.Run(e.name, func(t *testing.T) {

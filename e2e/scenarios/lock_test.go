@@ -8,8 +8,8 @@ import (
 )
 
 // takeCluster keeps other runs from the cluster of make cluster until release: one
-// may freeze a node under the other. What a run that was killed has left broken is
-// mended. Of another cluster it takes nothing, as nodes are not hurt there.
+// may freeze a node under the other. What keeps the cluster from answering, left by a
+// run that was killed, is mended. Of another cluster it takes nothing, as nodes are not hurt there.
 func takeCluster(ctx context.Context) (release func(), err error) {
 	own, err := cluster.Attach()
 	if given := os.Getenv("KUBECONFIG"); err != nil || (given != "" && given != own.Kubeconfig) {

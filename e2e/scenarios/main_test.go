@@ -8,9 +8,10 @@
 // the longest silence that is logged. That supposes nodes of one kernel, as those
 // of `make cluster` and of kind are; elsewhere the run refuses to start.
 //
-// Nothing is tested unless -cluster is given. The cluster is that of KUBECONFIG,
-// or else the one that `make cluster` has brought up, to which the images are
-// loaded. What hurts the host's processes is skipped by its name elsewhere.
+// Without -cluster only the proof itself is tested. The cluster is that of
+// KUBECONFIG, or else the one that `make cluster` has brought up, to which the
+// images are loaded. What hurts the host's processes is skipped by its name
+// elsewhere.
 //
 // A scenario that hurts only its own namespace is parallel. One that hurts a node
 // or the control plane must not be: it then runs alone.
@@ -31,7 +32,7 @@ var (
 	asked  = flag.Bool("cluster", false, "run the scenarios, on the cluster of KUBECONFIG or else that of make cluster")
 	images = flag.String("images", "../../bin/images", "`directory` of the image archives to load into the cluster of make cluster")
 
-	// site is shared by all scenarios.
+	// site is shared by all scenarios; nil without -cluster.
 	site *environment
 )
 
@@ -42,8 +43,7 @@ func TestMain(m *testing.M) {
 func run(m *testing.M) int {
 	flag.Parse()
 	if !*asked {
-		fmt.Println("the scenarios need a cluster: run make e2e")
-		return 0
+		return m.Run()
 	}
 	// Who presses ctrl-c wants the namespaces to go, too.
 	interrupted, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
@@ -74,6 +74,11 @@ func prepare(interrupted context.Context) (err error) {
 		return err
 	}
 	site.interrupted = interrupted
+	if site.host != nil { // a run that was killed may have left it broken
+		if err := makeWhole(ctx, site.host); err != nil {
+			return err
+		}
+	}
 	if err := site.loadImages(ctx, *images); err != nil {
 		return err
 	}

@@ -20,18 +20,10 @@ func TestFrozenNode_IsFollowedAndGivesWayOnceItIsThawed(t *testing.T) {
 	node := s.nodeOf(host, first)
 
 	over := time.After(faultLasts)
-	s.must(node.Freeze(s.ctx))
-	frozen, err := record.Now()
-	s.must(err)
+	thaw := s.freeze(node, first)
 	second := s.awaitServedByAnother(url, first)
 	s.last(over)
-	thawed, err := record.Now()
-	s.must(err)
-	s.must(node.Thaw())
-	s.permitted = func(o record.Overlap) bool {
-		asleep := o.Earlier.Silent <= frozen && thawed <= o.Earlier.Silent+o.Earlier.Silence
-		return asleep && o.Earlier.Name == first.name() && o.Later.Started < thawed
-	}
+	thaw()
 
 	s.await("the thawed container has ended", func() error { return s.hasRestarted(first) })
 	s.awaitPods(2)
@@ -46,6 +38,7 @@ func TestFrozenNode_IsFollowedAndGivesWayOnceItIsThawed(t *testing.T) {
 }
 
 func TestNodeThatIsCutOff_EndsItsCommandBeforeAnotherStarts(t *testing.T) {
+	needHost(t)
 	for name, fault := range map[string]struct {
 		make, undo func(*cluster.Node, context.Context) error
 	}{
@@ -54,12 +47,12 @@ func TestNodeThatIsCutOff_EndsItsCommandBeforeAnotherStarts(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, host := breaking(t)
-			s.recorder().install(apart)
+			s.recorder().install(apart, shortLease)
 			url := s.serviceURL()
 			first := s.awaitLeader()
 			node := s.nodeOf(host, first)
 
-			over := time.After(faultLasts)
+			over := time.After(shortFaultLasts)
 			s.must(fault.make(node, s.ctx))
 			second := s.awaitServedByAnother(url, first)
 			s.last(over)
@@ -82,7 +75,7 @@ func TestNodeThatIsCutOff_EndsItsCommandBeforeAnotherStarts(t *testing.T) {
 // server. Nobody is there to look after them.
 func TestNodeWithoutKubeletAndContainerd_LeadsOn(t *testing.T) {
 	s, host := breaking(t)
-	s.recorder().install(apart)
+	s.recorder().install(apart, shortLease)
 	first := s.awaitLeader()
 	node := s.nodeOf(host, first)
 	for _, name := range []string{"kubelet", "containerd"} {

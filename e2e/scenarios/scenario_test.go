@@ -16,8 +16,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"sigs.k8s.io/yaml"
-
-	"github.com/k8s-await-election/k8s-await-election/examples/httpserver/record"
 )
 
 // runLabel is on the namespaces of scenarios; its value tells the run.
@@ -39,8 +37,10 @@ type scenario struct {
 	url string
 	// records are files of runs outside of the cluster that belong to it too.
 	records []string
-	// permitted are overlaps that nobody promised not to happen; nil: none.
-	permitted func(record.Overlap) bool
+	// ungated tells that the election is turned off: an overlap has to be found.
+	ungated bool
+	// frozen are the times for which it has frozen a leader's node.
+	frozen []frozen
 
 	hasRecorder bool
 }
@@ -48,6 +48,7 @@ type scenario struct {
 // begin makes a namespace, with the labels.
 func begin(t *testing.T, labels map[string]string) *scenario {
 	t.Helper()
+	needCluster(t)
 	if site.interrupted.Err() != nil {
 		t.Skip("interrupted")
 	}

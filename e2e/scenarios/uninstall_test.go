@@ -82,8 +82,8 @@ func (s *scenario) inventory() map[string]bool {
 }
 
 // Its rights are gone with the release, so the old leader can neither renew nor
-// release. The command gets its time to end all the same, and the new release
-// waits until the old lease has run out.
+// release. The command gets its time to end all the same, as far as the lease lasts,
+// and the new release waits until the old lease has run out.
 func TestUninstall_LetsNoNewReleaseStartWhileTheOldCommandEnds(t *testing.T) {
 	t.Parallel()
 	s := begin(t, nil)
@@ -98,5 +98,37 @@ func TestUninstall_LetsNoNewReleaseStartWhileTheOldCommandEnds(t *testing.T) {
 	}
 	if runs := s.runs(); len(runs) != 2 || !runs[0].Ended {
 		t.Errorf("runs %v, want two, the first of which was not killed", runs)
+	}
+}
+
+// The command would end by itself after a minute, and its Pod may take two: it is
+// the end of the lease that it does not outlive.
+func TestUninstall_GivesTheCommandNoLongerThanTheLeaseLasts(t *testing.T) {
+	t.Parallel()
+	s := begin(t, nil)
+	release := s.recorder()
+	slowly := []string{shortLease, "terminationGracePeriodSeconds: 120", recorderWith("-linger", "1m")}
+	release.install(slowly...)
+	first := s.awaitLeader()
+	release.uninstall(false)
+	release.installNow(slowly...)
+	s.awaitSuccessor(first)
+	if runs := s.runs(); len(runs) != 2 || runs[0].Ended {
+		t.Errorf("runs %v, want two, the first of which was killed", runs)
+	}
+}
+
+// What the chart's README says of a command that needs its full time.
+func TestUninstallOfWhatWasScaledToNothing_GivesTheCommandItsFullTime(t *testing.T) {
+	t.Parallel()
+	s := begin(t, nil)
+	release := s.recorder()
+	release.install(shortLease, recorderWith("-linger", "12s"))
+	s.awaitLeader()
+	s.kubectl("scale", "deployment/recorder", "--replicas=0")
+	s.kubectl("wait", "pod", "--selector=app.kubernetes.io/instance=recorder", "--for=delete", "--timeout="+patience.String())
+	release.uninstall(true)
+	if runs := s.runs(); len(runs) != 1 || !runs[0].Ended {
+		t.Errorf("runs %v, want one that was not killed", runs)
 	}
 }
