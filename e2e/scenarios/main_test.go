@@ -59,6 +59,10 @@ func run(m *testing.M) int {
 		return 1
 	}
 	status := m.Run()
+	if interrupted.Err() != nil { // the rest was skipped
+		fmt.Fprintln(os.Stderr, "the scenarios were interrupted")
+		status = 1
+	}
 	if err := site.leave(context.Background()); err != nil {
 		fmt.Fprintln(os.Stderr, "clean up after the scenarios:", err)
 		status = 1
