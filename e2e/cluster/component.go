@@ -25,6 +25,9 @@ type Component struct {
 	stopped string
 }
 
+// errNotRunning is about a component that has no process now.
+var errNotRunning = errors.New("it does not run")
+
 // PID is the process id as the host sees it, an error where it does not run.
 func (c *Component) PID() (int, error) {
 	p, err := c.process()
@@ -36,8 +39,15 @@ func (c *Component) PID() (int, error) {
 func (c *Component) Pause() error { return c.signal(syscall.SIGSTOP) }
 
 // Resume continues a paused component; for one that is not paused it does
-// nothing.
-func (c *Component) Resume() error { return c.signal(syscall.SIGCONT) }
+// nothing, also where it ends and is started again at the moment, as a kubelet is
+// until containerd answers.
+func (c *Component) Resume() error {
+	err := c.signal(syscall.SIGCONT)
+	if errors.Is(err, errNotRunning) || errors.Is(err, os.ErrProcessDone) {
+		return nil
+	}
+	return err
+}
 
 // Kill ends the component with SIGKILL and waits until it is gone. It stays away
 // until Start, also where it did not run.
@@ -73,7 +83,7 @@ func (c *Component) Start(ctx context.Context) error {
 func (c *Component) process() (process, error) {
 	p, found, err := child(c.machine, c.program)
 	if err == nil && !found {
-		err = errors.New("it does not run")
+		err = errNotRunning
 	}
 	if err != nil {
 		return process{}, fmt.Errorf("find %s: %w", c.name, err)

@@ -32,7 +32,11 @@ func (s *scenario) await(what string, condition func() error) {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.ctx, patience)
 	defer cancel()
+	began := time.Now()
 	if err := poll(ctx, condition); err != nil {
 		s.t.Fatalf("wait until %s: %v", what, err)
+	}
+	if took := time.Since(began); took > 5*time.Second { // for who wonders what a run takes its time for
+		s.t.Logf("waited %s until %s", took.Round(100*time.Millisecond), what)
 	}
 }

@@ -53,6 +53,8 @@ func (s *scenario) beside(host *cluster.Cluster) *scenario {
 func mendAtEnd(t *testing.T, host *cluster.Cluster) {
 	t.Helper()
 	t.Cleanup(func() {
+		began := time.Now()
+		defer func() { t.Logf("the cluster was whole again after %s", time.Since(began).Round(100*time.Millisecond)) }()
 		if err := makeWhole(context.WithoutCancel(t.Context()), host); err != nil {
 			t.Error(err)
 		}

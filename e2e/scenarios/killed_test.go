@@ -72,13 +72,29 @@ func TestKilledGate_LeadsAgainInItsPod(t *testing.T) {
 	if err := syscall.Kill(gate, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	second := s.awaitSuccessor(first)
-	if second.pod.UID != first.pod.UID || restarts(second.pod) != 1 {
-		t.Errorf("%s leads, after %d restarts, want %s after 1", second.name(), restarts(second.pod), first.name())
-	}
+	s.awaitLedAgainByItsPod(first)
 	if runs := s.runs(); len(runs) != 2 || runs[0].Ended {
 		t.Errorf("runs %v, want two, the first of which was killed", runs)
 	}
+}
+
+// awaitLedAgainByItsPod waits for the leader of a later term, and wants it to be the
+// same Pod, whose container has been restarted once. The kubelet tells of that later
+// than the gate leads.
+func (s *scenario) awaitLedAgainByItsPod(first leader) *corev1.Pod {
+	s.t.Helper()
+	if second := s.awaitSuccessor(first); second.pod.UID != first.pod.UID {
+		s.t.Fatalf("%s leads, want %s again", second.name(), first.name())
+	}
+	var pod *corev1.Pod
+	s.await("the Pod tells of one restart", func() (err error) {
+		pod, err = s.client.CoreV1().Pods(s.namespace).Get(s.ctx, first.name(), metav1.GetOptions{})
+		if err == nil && restarts(*pod) != 1 {
+			return fmt.Errorf("it tells of %d", restarts(*pod))
+		}
+		return err
+	})
+	return pod
 }
 
 // firstOfItsNamespace finds the process that is 1 in its container.
@@ -107,11 +123,7 @@ func TestCommandOutOfMemory_LeadsAgainInItsPod(t *testing.T) {
 	s.recorder().install("replicas: 1", "app: {resources: {limits: {memory: 64Mi}}}")
 	first := s.awaitLeader()
 	s.order(first.name(), "memory", nil)
-	second := s.awaitSuccessor(first)
-	if second.pod.UID != first.pod.UID || restarts(second.pod) != 1 {
-		t.Errorf("%s leads, after %d restarts, want %s after 1", second.name(), restarts(second.pod), first.name())
-	}
-	last := second.pod.Status.ContainerStatuses[0].LastTerminationState.Terminated
+	last := s.awaitLedAgainByItsPod(first).Status.ContainerStatuses[0].LastTerminationState.Terminated
 	if last == nil || last.ExitCode != 137 {
 		t.Errorf("the container ended with %v, want exit code 137, which is of a killed command", last)
 	}

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/k8s-await-election/k8s-await-election/e2e/cluster"
-	"github.com/k8s-await-election/k8s-await-election/examples/httpserver/record"
 )
 
 // A container that is frozen and thawed is outside of the promise: it may run for
@@ -30,11 +29,6 @@ func TestFrozenNode_IsFollowedAndGivesWayOnceItIsThawed(t *testing.T) {
 	if now := s.awaitLeader(); now.token != second.token {
 		t.Errorf("%s leads, with the fencing token %d, want still %s with %d", now.name(), now.token, second.pod, second.token)
 	}
-	var awake time.Duration
-	for _, o := range record.Overlaps(s.runs()) {
-		awake = max(awake, o.Awake())
-	}
-	t.Logf("two at once after the thaw for %s (zero is not promised)", awake)
 }
 
 func TestNodeThatIsCutOff_EndsItsCommandBeforeAnotherStarts(t *testing.T) {
