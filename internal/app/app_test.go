@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/k8s-await-election/k8s-await-election/internal/child"
 	"github.com/k8s-await-election/k8s-await-election/internal/child/command"
 	"github.com/k8s-await-election/k8s-await-election/internal/gate"
 )
@@ -23,6 +24,7 @@ func TestExitStatus_TellsTheCauseOfTheEnd(t *testing.T) {
 		{nil, 143, 143},
 		{gate.ErrLost, 3, 75},
 		{gate.ErrAlive, 0, 75},
+		{child.ErrUnguarded, 143, 75},
 		{errors.Join(command.ErrNotFound, errors.New("release failed")), 0, 127},
 		{command.ErrNotExecutable, 0, 126},
 		{errConfig, 0, 78},

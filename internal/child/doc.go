@@ -21,6 +21,9 @@
 //   - No program but our own, which is in memory, is loaded under the hand of the
 //     gate: it is forked again and becomes the command by itself, so a file system
 //     that does not answer holds up the command alone, and a kill ends that.
+//   - While a command runs it has a guard (internal/guard), a child of this process
+//     that is no part of what the command has started, and the last to be swept.
+//     What was forked becomes the command only when its guard has been started.
 //   - A signal for the command is not lost on our own program in its place: it
 //     waits for the command, some milliseconds after the fork.
 //   - Nothing here waits for a descendant: not signalling, not reaping, not

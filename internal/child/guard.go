@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/k8s-await-election/k8s-await-election/internal/child/tree"
+	"github.com/k8s-await-election/k8s-await-election/internal/guard"
 	_ "github.com/k8s-await-election/k8s-await-election/internal/self" // what is started from our own file
 )
 
@@ -19,9 +20,8 @@ var ErrUnguarded = errors.New("the command has no guard")
 
 // forkGuard spawns a guard. It is in a session of its own: neither the command's
 // nor the terminal's signals reach it, nor those that somebody sends to our group.
-func (s *Supervisor) forkGuard(request spawn) (*Process, error) {
-	guarded := request.guarded
-	p, err := s.enter(request, guarded.Argv(), &syscall.ProcAttr{
+func (s *Supervisor) forkGuard(guarded *guard.Switch) (*Process, error) {
+	p, err := s.enter(spawn{kind: aGuard}, guarded.Argv(), &syscall.ProcAttr{
 		Env:   guarded.Environ(),
 		Files: guarded.Files(),
 		Sys:   &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL},
@@ -54,7 +54,7 @@ func (s *Supervisor) keepGuard(g *Process, request spawn) {
 		for again := true; again; again = err != nil {
 			time.Sleep(pause)
 			pause = min(max(2*pause, firstPause), lastPause)
-			g, err = s.spawn(context.Background(), spawn{kind: nextGuard, guarded: request.guarded})
+			g, err = s.spawn(context.Background(), spawn{kind: aGuard, guarded: request.guarded})
 			if errors.Is(err, ErrSweeping) {
 				return
 			}

@@ -35,9 +35,7 @@ type kind int
 const (
 	aProbe kind = iota
 	theCommand
-	// firstGuard comes before the command, nextGuard when the one before has died.
-	firstGuard
-	nextGuard
+	aGuard
 )
 
 // permitted asks may.
@@ -95,13 +93,12 @@ func (s *Supervisor) spawn(ctx context.Context, request spawn) (*Process, error)
 func (s *Supervisor) admit(request spawn) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	first := request.kind == theCommand || request.kind == firstGuard
 	switch {
 	case !request.permitted():
 		return ErrTooLate
-	case first && (s.sweeping > 0 || s.unproven):
+	case request.kind == theCommand && (s.sweeping > 0 || s.unproven):
 		return ErrNotSwept
-	case !first && !s.open, request.kind == nextGuard && s.guard != 0:
+	case request.kind != theCommand && !s.open, request.kind == aGuard && s.guard != 0:
 		return ErrSweeping
 	}
 	s.spawning++
@@ -113,49 +110,43 @@ func (s *Supervisor) fork(request spawn) (*Process, error) {
 	switch request.kind {
 	case theCommand:
 		return s.forkCommand(request)
-	case firstGuard, nextGuard:
-		return s.forkGuard(request)
+	case aGuard:
+		return s.forkGuard(request.guarded)
 	default:
 		return s.forkProbe(request)
 	}
 }
 
-// forkCommand spawns the command, and before it its guard, so that there is no
-// moment at which the command runs and nobody but us could end it.
+// forkCommand spawns the command, and its guard: what was spawned becomes the
+// command only when it is told that the guard is there. So there is no moment at
+// which the command runs and nobody but us could end it, and its start does not
+// wait for that of the guard: two processes that start take the time of one.
 func (s *Supervisor) forkCommand(request spawn) (*Process, error) {
-	g, err := s.forkGuard(spawn{kind: firstGuard, may: request.may, guarded: request.guarded})
-	if err != nil {
-		return nil, err
-	}
-	p, err := s.place(request)
-	if err != nil {
-		g.killGroup() // it has nothing to guard
-		return nil, err
-	}
-	request.guarded.Started(p.pid)
-	go s.keepGuard(g, request)
-	return p, nil
-}
-
-// place spawns the command itself.
-func (s *Supervisor) place(request spawn) (*Process, error) {
 	placing, err := newPlacing()
 	if err != nil {
 		return nil, err
 	}
 	attr := s.attr(request.env, []uintptr{0, 1, 2})
 	attr.Sys.Foreground = s.ownsTerminal()
-	argv := command.Becoming(placing.until(), request.guarded.Until(), request.argv)
+	argv := command.Becoming(placing.theirs, request.guarded.Until(), request.argv)
 	p, err := s.enter(request, argv, attr)
 	placing.forked()
 	if err != nil {
 		placing.drop()
 		return nil, err
 	}
+	request.guarded.Started(p.pid)
+	g, err := s.forkGuard(request.guarded)
+	if err != nil {
+		placing.drop() // it ends by that
+		return nil, err
+	}
+	placing.permit()
 	go func() {
 		placing.await()
 		p.placed()
 	}()
+	go s.keepGuard(g, request)
 	return p, nil
 }
 
@@ -210,7 +201,7 @@ func (s *Supervisor) enter(request spawn, argv []string, attr *syscall.ProcAttr)
 	p := &Process{supervisor: s, pid: pid, exited: make(chan struct{}), terminal: attr.Sys.Foreground}
 	s.children[pid] = p
 	switch request.kind {
-	case firstGuard, nextGuard:
+	case aGuard:
 		s.guard = pid
 	case theCommand:
 		s.open = true

@@ -45,6 +45,7 @@ func (s *Supervisor) sweep(ctx context.Context) error {
 
 	pause := firstPause
 	met := make(map[int]bool)
+	searched := false // with nobody found: only the guard was left to die
 	for {
 		last := ctx.Err() != nil // read first: what has died until then counts
 		died := s.nextDeath()
@@ -55,8 +56,12 @@ func (s *Supervisor) sweep(ctx context.Context) error {
 			}
 			s.killOwn()
 		}
-		living, errTree := tree.Descendants(s.self)
-		living = s.withoutGuard(living)
+		var living []tree.Entry
+		var errTree error
+		if !childless || !searched {
+			living, errTree = tree.Descendants(s.self)
+			living = s.withoutGuard(living)
+		}
 		if childless && len(living) == 0 {
 			s.proven()
 			if len(met) > 0 {
@@ -69,6 +74,7 @@ func (s *Supervisor) sweep(ctx context.Context) error {
 		}
 		if len(living) == 0 { // last, so that there is one for as long as it has to do
 			s.dismissGuard()
+			searched = errTree == nil
 		}
 		refused := s.killAll(living)
 		if last {

@@ -4,17 +4,18 @@
 // stopped (SIGSTOP), hung or starved, and its lease runs out all the same.
 //
 // A gate has one Switch. The elector holds it on at each renewal (Hold), package
-// child starts the guard from the gate's own file before it starts the command, and
-// another one when it dies; package self calls Stand in it. Linux only.
+// child starts the guard from the gate's own file, and another one when it dies;
+// package self calls Stand in it. Linux only.
 //
 // # Why the command is dead in time
 //
 //   - The deadline, T0 + LeaseDuration − KillMargin (see the timing inequality in
 //     package elector), is in memory that both processes map. It is there before
-//     the guard is, the guard before the command, and a renewal moves it before
-//     anything else is done about that. So a gate that stands still, wherever it
-//     does, leaves a deadline behind that is right, and a guard that reads it. No
-//     step of the gate is needed for the kill.
+//     the guard is, and what is forked to become the command does so only when the
+//     guard has been started. A renewal moves the deadline before anything else is
+//     done about it. So a gate that stands still, wherever it does, leaves a
+//     deadline behind that is right, and a guard that reads it. No step of the gate
+//     is needed for the kill.
 //   - The guard sleeps on a timer of CLOCK_BOOTTIME, which goes on in suspend and
 //     while the container is frozen, and looks at the deadline when the one that it
 //     was set for has come: one wake-up in a lease's time, none at a renewal.

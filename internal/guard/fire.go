@@ -13,8 +13,7 @@ import (
 )
 
 // Pauses between two rounds. They double from the first to the last while a round
-// finds nobody new; the last is how long somebody may run whom the gate, going on
-// at that moment, has just forked.
+// finds nobody new, and are longer where a round is expensive.
 const (
 	firstPause = time.Millisecond
 	lastPause  = 16 * time.Millisecond

@@ -38,7 +38,7 @@ func stand(args []string) error {
 		return nil // it has ended
 	}
 	closeInherited()
-	p := &post{gate: gate, self: os.Getpid()}
+	p := &post{gate: gate, self: os.Getpid(), pipe: pipeFile}
 	if p.page, err = share(memoryFile, unix.PROT_READ); err != nil {
 		return err
 	}
@@ -78,6 +78,7 @@ func closeInherited() {
 type post struct {
 	gate, self int
 	page       *page
+	pipe       int // at its end when the gate is
 	timer      int
 }
 
@@ -111,7 +112,7 @@ func (p *post) wait() (ended bool, err error) {
 // sleep returns when the timer has expired, after the time if that is not negative,
 // and with true when the gate has ended.
 func (p *post) sleep(atMost time.Duration) (ended bool, err error) {
-	files := []unix.PollFd{{Fd: pipeFile}, {Fd: int32(p.timer), Events: unix.POLLIN}}
+	files := []unix.PollFd{{Fd: int32(p.pipe)}, {Fd: int32(p.timer), Events: unix.POLLIN}}
 	timeout := -1
 	if atMost >= 0 {
 		timeout = int(atMost.Milliseconds())

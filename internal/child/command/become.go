@@ -3,6 +3,7 @@
 package command
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -16,18 +17,22 @@ import (
 // command: package self then calls Become.
 const Name = "k8s-await-election: start"
 
-// statusLate is the exit status of a process that was to become a command after
-// its time: that of a lost lease (EX_TEMPFAIL of sysexits.h).
+// statusLate is the exit status of a process that was to become a command and may
+// not any more: that of a lost lease (EX_TEMPFAIL of sysexits.h).
 const statusLate = 75
 
 // Becoming is the argument vector with which this program, called anew, does
-// nothing but Exec argv in its own environment, if that is before the instant
-// `before` of CLOCK_BOOTTIME; whoever forks it may be stopped between the look at
-// the clock and the fork, and go on hours later. Where it fails it says why on
-// stderr and ends with ExitStatus. It inherits the descriptor `until`, which is
-// open until it has become the command, or has ended; a negative one is none.
-func Becoming(until int, before time.Duration, argv []string) []string {
-	return append([]string{Name, strconv.Itoa(until), strconv.FormatInt(int64(before), 10)}, argv...)
+// nothing but Exec argv in its own environment. Where that fails it says why on
+// stderr and ends with ExitStatus.
+//
+// It inherits the descriptor `place`, and waits until it can read a byte from it;
+// at its end in place of that, it ends. The descriptor is open until it has become
+// the command, or has ended. A negative one is none.
+//
+// It does so only before the instant `before` of CLOCK_BOOTTIME: whoever forks it may
+// be stopped between the look at the clock and the fork, and go on hours later.
+func Becoming(place int, before time.Duration, argv []string) []string {
+	return append([]string{Name, strconv.Itoa(place), strconv.FormatInt(int64(before), 10)}, argv...)
 }
 
 // Become does what the arguments after the name in Becoming say. It does not
@@ -43,7 +48,7 @@ func replace(args []string) (status int, err error) {
 	if len(args) < 2 {
 		return 1, fmt.Errorf("%q is how the program calls itself; call it by another name", Name)
 	}
-	until, err := strconv.Atoi(args[0])
+	place, err := strconv.Atoi(args[0])
 	if err != nil {
 		return 1, fmt.Errorf("read own arguments: %w", err)
 	}
@@ -51,8 +56,11 @@ func replace(args []string) (status int, err error) {
 	if err != nil {
 		return 1, fmt.Errorf("read own arguments: %w", err)
 	}
-	if until >= 0 {
-		syscall.CloseOnExec(until)
+	if place >= 0 {
+		syscall.CloseOnExec(place)
+		if err := permitted(place); err != nil {
+			return statusLate, fmt.Errorf("the command is not started: %w", err)
+		}
 	}
 	var now unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &now); err != nil {
@@ -63,4 +71,20 @@ func replace(args []string) (status int, err error) {
 	}
 	err = Exec(args[2:], os.Environ())
 	return ExitStatus(err), err
+}
+
+// permitted waits for the permission.
+func permitted(place int) error {
+	for {
+		n, err := syscall.Read(place, make([]byte, 1))
+		switch {
+		case errors.Is(err, syscall.EINTR):
+		case err != nil:
+			return fmt.Errorf("wait for the permission: %w", err)
+		case n == 0:
+			return errors.New("the gate has taken it back, or ended")
+		default:
+			return nil
+		}
+	}
 }

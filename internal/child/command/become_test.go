@@ -4,6 +4,7 @@ package command
 
 import (
 	"bytes"
+	"errors"
 	"math"
 	"os"
 	"os/exec"
@@ -72,6 +73,36 @@ func TestBecoming_EndsWithOneWithoutACommand(t *testing.T) {
 	t.Parallel()
 	if state, said := become(t); state.ExitCode() != 1 || !strings.Contains(said, "its command line is empty") {
 		t.Errorf("ended with %d and said %q", state.ExitCode(), said)
+	}
+}
+
+func TestBecoming_WaitsForItsPermission(t *testing.T) {
+	t.Parallel()
+	for name, trial := range map[string]struct {
+		said   string
+		status int
+	}{
+		"given":      {"x", 7},
+		"taken back": {"", 75},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			place, permit, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			cmd := &exec.Cmd{Path: "/proc/self/exe", Args: Becoming(3, never, []string{"sh", "-c", "exit 7"}), ExtraFiles: []*os.File{place}}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			_, err = permit.WriteString(trial.said)
+			if err := errors.Join(err, permit.Close(), place.Close()); err != nil {
+				t.Fatal(err)
+			}
+			if _ = cmd.Wait(); cmd.ProcessState.ExitCode() != trial.status {
+				t.Errorf("ended with %v, want status %d", cmd.ProcessState, trial.status)
+			}
+		})
 	}
 }
 
