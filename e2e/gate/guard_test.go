@@ -64,8 +64,8 @@ func TestGuard_KillsAllThatAStoppedGateHasStarted(t *testing.T) {
 
 		stopped := stop(t, s, a)
 		s.AwaitLeader(b)
-		if left := offspring(s, a); len(left) > 0 {
-			t.Errorf("the next command runs, and of the one before there live %q", left)
+		for _, pid := range offspring(s, a) {
+			t.Errorf("the next command runs, and of the one before there lives %q, state %s", procfile(pid, "cmdline"), stateOf(pid))
 		}
 		if strings.Contains(a.Output(), "survived") {
 			t.Error("the chain of processes has come to its own end")
@@ -87,6 +87,45 @@ func TestGuard_KillsAllThatAStoppedGateHasStarted(t *testing.T) {
 			t.Errorf("the next one's /leader answers %d: %s", code, body)
 		}
 	})
+}
+
+// A container that is frozen for longer than its lease. Nobody else competes, as
+// its command may run on for an instant after the thaw.
+func TestGuard_KillsTheCommandOfAFrozenContainerAtTheThaw(t *testing.T) {
+	t.Parallel()
+	for name, stopped := range map[string]bool{"with the gate": false, "in place of the gate": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStage(t)
+			freezer := stage.NewFreezer(t)
+			a := s.Start(stage.Pod{Name: "a", Command: []string{
+				programs.Actor, "-file", s.Record, "-name", "a", "-bear", "-on", "TERM=say",
+			}})
+			s.AwaitLeader(a)
+			s.AwaitOutput(a, "a's descendant: started")
+			freezer.Freeze(append(offspring(s, a), a.PID(), awaitGuard(s, a))...)
+			frozen := boottime(t)
+			if stopped {
+				a.Signal(syscall.SIGSTOP) // which it obeys as soon as it is thawed
+			}
+			const lease = 3 * time.Second // of newStage
+			s.Await("the lease has run out", func() bool { return boottime(t)-frozen > lease })
+
+			thawed := boottime(t)
+			freezer.Thaw()
+			s.Await("the command's death", func() bool { return len(offspring(s, a)) == 0 })
+			for _, r := range s.Runs() {
+				t.Logf("%s: last sign of life %v after the thaw", r.Name, r.Last-thawed)
+			}
+			a.Signal(syscall.SIGCONT)
+			if got := s.AwaitExit(a); got != 75 {
+				t.Errorf("the gate's exit status is %d, want 75", got)
+			}
+			if said := a.Line("guard: killing all") != ""; stopped && !said {
+				t.Error("the guard has not killed: this test tests nothing")
+			}
+		})
+	}
 }
 
 func TestGuard_IsReplacedAtOnceWhenItIsKilled(t *testing.T) {
@@ -113,6 +152,35 @@ func TestGuard_IsReplacedAtOnceWhenItIsKilled(t *testing.T) {
 			t.Errorf("the gate that goes on ends with status %d, want 75", got)
 		}
 	})
+}
+
+func TestGuard_ThatCannotBeReplacedEndsTheCommandInGoodOrder(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	a := s.Start(stage.Pod{Name: "a"})
+	s.AwaitLeader(a)
+	guard := awaitGuard(s, a)
+	b := s.Start(stage.Pod{Name: "b"})
+	s.AwaitStandby(b)
+
+	// A process is not to be had without descriptors.
+	var limit unix.Rlimit
+	if err := unix.Prlimit(a.PID(), unix.RLIMIT_NOFILE, nil, &limit); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Prlimit(a.PID(), unix.RLIMIT_NOFILE, &unix.Rlimit{Max: limit.Max}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Kill(guard, unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.AwaitExit(a); got != 75 {
+		t.Errorf("the gate's exit status is %d, want 75", got)
+	}
+	s.AwaitOutput(a, "a: got terminated")
+	s.AwaitLine(a, "msg=released")
+	s.AwaitLine(a, "msg=ended", "the command has no guard", "too many open files")
+	s.AwaitLeader(b)
 }
 
 func TestGuard_IsThereForACommandOnlyAndEndsWithItsGate(t *testing.T) {
@@ -283,19 +351,13 @@ func stateOf(pid int) string { return stat(pid, 3) }
 
 // offspring are the living processes that the gate's command is or has started,
 // wherever they are now: they have its environment.
-func offspring(s *stage.Stage, c *stage.Container) []string {
-	var commands []string
-	for _, pid := range processes(func(pid int) bool {
+func offspring(s *stage.Stage, c *stage.Container) []int {
+	return processes(func(pid int) bool {
 		environ := strings.Split(procfile(pid, "environ"), "\x00")
-		return pid != c.PID() &&
+		return pid != c.PID() && stateOf(pid) != "Z" &&
 			slices.Contains(environ, "K8S_AWAIT_ELECTION_LOCK_NAMESPACE="+s.Namespace) &&
 			slices.Contains(environ, "K8S_AWAIT_ELECTION_IDENTITY="+c.Pod.Name)
-	}) {
-		if state := stateOf(pid); state != "" && state != "Z" {
-			commands = append(commands, procfile(pid, "cmdline"))
-		}
-	}
-	return commands
+	})
 }
 
 // guards are the living guards of the gate.

@@ -27,6 +27,8 @@ type Pod struct {
 	Environ []string
 	// Status is the address of the status server where Command or Environ give one.
 	Status string
+	// Wrapper is a command line that executes the gate, in the same process.
+	Wrapper []string
 	// Kubeconfig is the access to the API server; empty: that of the stage's
 	// user.
 	Kubeconfig string

@@ -20,6 +20,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -170,7 +171,7 @@ func (s *Stage) Start(p Pod) *Container {
 	defaults := maps.Clone(s.Env)
 	defaults["IDENTITY"], defaults["POD_UID"], defaults["STATUS_ENDPOINT"] = p.Name, p.UID, status
 	defaults["KUBECONFIG"] = s.kubeconfig(folder, p)
-	command := append([]string{s.programs.Gate}, p.Command...)
+	command := slices.Concat(p.Wrapper, []string{s.programs.Gate}, p.Command)
 	if p.Command == nil {
 		command = append(command, s.programs.Actor, "-file", s.Record, "-name", p.Name)
 		command = append(command, p.Actor...)
