@@ -34,6 +34,7 @@ help: ## list the targets
 	@echo "  SCHEDULES=100000       test-long: how many random schedules; TRACES=DIR keeps what finds each mutant"
 	@echo "  FUZZ_TIME=10s          fuzz: for how long each"
 	@echo "  BENCH_RUNS=10          bench: runs per figure; BENCH_ARGS=… more options"
+	@echo "  SEED=… DURATION=60s    chaos: which faults, for how long; REPLICAS=5 of each lock"
 	@echo "  ENGINE=docker          image: docker, podman or buildah, if not the first found"
 	@echo "  IMAGE=…  VERSION=…     image: its name and tag"
 	@echo "  KUBEBUILDER_ASSETS=…   directory of kube-apiserver and etcd, if not built here"
@@ -201,6 +202,20 @@ lint: $(GOLANGCI_LINT) ## check style: gofmt, go vet, golangci-lint, workflows, 
 	@"$$(.github/tools helm-docs)/helm-docs" --chart-search-root charts --log-level warning --dry-run | \
 		diff - charts/k8s-await-election/README.md || \
 		{ echo "the chart's README is not that of its values; run $$(.github/tools helm-docs)/helm-docs --chart-search-root charts" >&2; exit 1; }
+
+# SEED is the commit, unless it is given, so that each commit is hurt in another
+# way, and the same way again.
+SEED ?= $(shell printf %d 0x$$(git rev-parse --short=8 HEAD 2>/dev/null || date +%Y%m%d))
+DURATION ?= 60s
+REPLICAS ?= 5
+CHAOS := $(abspath bin/chaos)
+
+# In a mount namespace: the small file systems of a run that is killed go with it.
+.PHONY: chaos
+chaos: build assets ## hurt replicas in every way and prove that never two ran (root; SEED=… DURATION=10m REPLICAS=5)
+	@cd e2e/chaos && KUBEBUILDER_ASSETS=$(abspath $(ASSETS)) unshare --mount \
+		go test -count=1 -timeout=0 -run='^TestChaos$$' -gate=$(abspath $(GATE)) \
+		-seed=$(SEED) -duration=$(DURATION) -replicas=$(REPLICAS) -keep=$(CHAOS)
 
 # ------------------------------------------------------------- a real cluster
 

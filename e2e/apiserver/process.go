@@ -78,6 +78,11 @@ func (p *Process) Pause() error { return p.signal(syscall.SIGSTOP) }
 // nothing.
 func (p *Process) Resume() error { return p.signal(syscall.SIGCONT) }
 
+// Terminate asks the process to end with SIGTERM, and does not wait: an API
+// server takes no new connections from then on, and goes on serving watches for
+// up to a minute.
+func (p *Process) Terminate() error { return p.signal(syscall.SIGTERM) }
+
 // Kill ends the process with SIGKILL and waits until it is gone.
 func (p *Process) Kill() error {
 	pid, err := p.PID()

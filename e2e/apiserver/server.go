@@ -38,6 +38,8 @@ type Server struct {
 	dir   string
 	plane envtest.ControlPlane
 	alive *os.File
+	// successor signs the API server's next certificates.
+	successor *authority
 
 	mu     sync.Mutex // users: envtest's certificate authority counts unguarded
 	admin  *rest.Config
@@ -103,6 +105,9 @@ func (s *Server) start(ctx context.Context, assets string, options Options) erro
 	s.plane.Etcd = &envtest.Etcd{
 		Path: s.Etcd.wrapper, DataDir: data, Out: options.Log, Err: options.Log,
 		StartTimeout: patience, StopTimeout: patience,
+	}
+	if s.successor, err = newAuthority(); err != nil {
+		return err
 	}
 	for flag, value := range options.APIServerFlags {
 		s.plane.APIServer.Configure().Set(flag, value)

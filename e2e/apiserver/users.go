@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -179,7 +180,9 @@ func (s *Server) newUser(name string, groups ...string) (*rest.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make user %s: %w", name, err)
 	}
-	return user.Config(), nil
+	config := user.Config()
+	config.CAData = slices.Concat(config.CAData, s.successor.pem)
+	return config, nil
 }
 
 func (s *Server) awaitDefaultNamespace(ctx context.Context) error {

@@ -11,6 +11,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"sync"
+	"time"
 
 	"k8s.io/client-go/rest"
 )
@@ -20,9 +21,10 @@ import (
 type Answers struct {
 	server *httptest.Server
 
-	mu   sync.Mutex
-	rule func(*http.Request) http.Handler
-	seen []string
+	mu    sync.Mutex
+	rule  func(*http.Request) http.Handler
+	delay time.Duration
+	seen  []string
 }
 
 // Intercept starts a reverse proxy to the API server of config.
@@ -48,11 +50,17 @@ func Intercept(config *rest.Config) (*Answers, error) {
 	a.server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a.mu.Lock()
 		a.seen = append(a.seen, r.Method+" "+r.URL.RequestURI())
+		delay := a.delay
 		var own http.Handler
 		if a.rule != nil {
 			own = a.rule(r)
 		}
 		a.mu.Unlock()
+		select {
+		case <-time.After(delay):
+		case <-r.Context().Done():
+			return
+		}
 		if own != nil {
 			own.ServeHTTP(w, r)
 			return
@@ -86,6 +94,14 @@ func (a *Answers) Answer(rule func(*http.Request) http.Handler) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.rule = rule
+}
+
+// Delay lets every request from now on wait for d before it is forwarded, or
+// answered by the rule. Zero: not at all.
+func (a *Answers) Delay(d time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.delay = d
 }
 
 // Seen are the requests so far, as "METHOD URI".

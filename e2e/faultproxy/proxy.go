@@ -20,12 +20,13 @@ import (
 
 // Proxy forwards TCP connections to one address.
 type Proxy struct {
-	target   string
 	listener net.Listener
 	wg       sync.WaitGroup
 
 	mu       sync.Mutex
+	target   string
 	passing  chan struct{} // closed while bytes pass
+	answers  chan struct{} // closed while those of the server pass
 	refusing bool
 	delay    time.Duration
 	pairs    map[*pair]struct{}
@@ -50,7 +51,7 @@ func Listen(ctx context.Context, target string) (*Proxy, error) {
 	}
 	passing := make(chan struct{})
 	close(passing)
-	p := &Proxy{target: target, listener: listener, passing: passing, pairs: map[*pair]struct{}{}}
+	p := &Proxy{target: target, listener: listener, passing: passing, answers: passing, pairs: map[*pair]struct{}{}}
 	p.wg.Go(p.accept)
 	return p, nil
 }
@@ -81,6 +82,25 @@ func (p *Proxy) BlackHoleOpen() int {
 	return len(p.pairs)
 }
 
+// HoldAnswers lets pass what clients send and holds back what the server says,
+// until Pass: writes are done, and nobody learns of it. Reset before Pass loses
+// what was held back.
+func (p *Proxy) HoldAnswers() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if isClosed(p.answers) {
+		p.answers = make(chan struct{})
+	}
+}
+
+// Redirect forwards the connections that clients make from now on to another
+// TCP address.
+func (p *Proxy) Redirect(target string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.target = target
+}
+
 // Refuse resets every new connection; open ones are not touched.
 func (p *Proxy) Refuse() {
 	p.mu.Lock()
@@ -105,7 +125,7 @@ func (p *Proxy) Delay(d time.Duration) {
 	p.delay = d
 }
 
-// Pass undoes BlackHole, BlackHoleOpen, Refuse and Delay. Bytes that were held
+// Pass undoes BlackHole, BlackHoleOpen, HoldAnswers, Refuse and Delay. Bytes that were held
 // back are delivered.
 func (p *Proxy) Pass() {
 	p.mu.Lock()
@@ -115,8 +135,10 @@ func (p *Proxy) Pass() {
 
 func (p *Proxy) pass() {
 	p.refusing, p.delay = false, 0
-	if !isClosed(p.passing) {
-		close(p.passing)
+	for _, held := range []chan struct{}{p.passing, p.answers} {
+		if !isClosed(held) {
+			close(held)
+		}
 	}
 	for c := range p.pairs {
 		if c.passing != nil && !isClosed(c.passing) {
@@ -188,7 +210,10 @@ func (p *Proxy) serve(client net.Conn) {
 	c := &pair{client: client}
 	// A black hole begins at the client's first byte: the connection itself is
 	// taken, as a firewall that drops packets of known connections does.
-	server, err := new(net.Dialer).DialContext(context.Background(), "tcp", p.target)
+	p.mu.Lock()
+	target := p.target
+	p.mu.Unlock()
+	server, err := new(net.Dialer).DialContext(context.Background(), "tcp", target)
 	if err != nil {
 		reset(client)
 		return
@@ -218,7 +243,7 @@ func (p *Proxy) forward(c *pair, to, from net.Conn) {
 	buffer := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buffer)
-		p.hold(c)
+		p.hold(c, from == c.server)
 		if n > 0 {
 			if _, werr := to.Write(buffer[:n]); werr != nil {
 				c.reset()
@@ -239,9 +264,12 @@ func (p *Proxy) forward(c *pair, to, from net.Conn) {
 }
 
 // hold waits until bytes of this connection may pass.
-func (p *Proxy) hold(c *pair) {
+func (p *Proxy) hold(c *pair, answer bool) {
 	p.mu.Lock()
 	all, one, delay := p.passing, c.passing, p.delay
+	if answer && isClosed(all) {
+		all = p.answers
+	}
 	p.holding++
 	p.mu.Unlock()
 	<-all

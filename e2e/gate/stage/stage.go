@@ -15,6 +15,7 @@ package stage
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/url"
@@ -71,6 +72,7 @@ type Stage struct {
 	server     *apiserver.Server
 	programs   Programs
 	folder     string
+	started    int
 	containers []*Container
 }
 
@@ -163,7 +165,8 @@ func Address() string {
 // Start starts a container of the Pod.
 func (s *Stage) Start(p Pod) *Container {
 	s.t.Helper()
-	folder := filepath.Join(s.folder, fmt.Sprintf("%d-%s", len(s.containers), p.Name))
+	s.started++
+	folder := filepath.Join(s.folder, fmt.Sprintf("%d-%s", s.started, p.Name))
 	if err := os.Mkdir(folder, 0o755); err != nil {
 		s.t.Fatal(err)
 	}
@@ -245,6 +248,16 @@ func (s *Stage) Grant(rules ...rbacv1.PolicyRule) {
 	if err := s.server.Grant(s.t.Context(), s.Namespace, s.User, rules...); err != nil {
 		s.t.Fatal(err)
 	}
+}
+
+// Discard kills a container, if it still runs, and forgets it with its files:
+// for tests that start very many.
+func (s *Stage) Discard(c *Container) {
+	s.t.Helper()
+	if err := errors.Join(c.kill(), os.RemoveAll(c.folder)); err != nil {
+		s.t.Error(err)
+	}
+	s.containers = slices.DeleteFunc(s.containers, func(other *Container) bool { return other == c })
 }
 
 // Runs are what the record says so far.

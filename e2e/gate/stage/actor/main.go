@@ -2,7 +2,7 @@
 // line on it notes in a file that it runs (package record), says on stdout which
 // signals reach it, and does on each what the test has told it:
 //
-//	actor -file FILE -name NAME [-on SIGNAL=ACTION]… [-bear]
+//	actor -file FILE -name NAME [-beat 2ms] [-on SIGNAL=ACTION]… [-bear]
 //
 // The actions: a number ends it with that exit status, `say` does nothing more,
 // and `die` kills it as the kernel would. TERM and INT are 0 where nothing else
@@ -26,9 +26,6 @@ import (
 	"github.com/k8s-await-election/k8s-await-election/examples/httpserver/record"
 )
 
-// beat is the interval of the signs of life. Several actors share few cores.
-const beat = 2 * time.Millisecond
-
 var signals = map[string]os.Signal{
 	"TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "QUIT": syscall.SIGQUIT,
 	"USR1": syscall.SIGUSR1, "USR2": syscall.SIGUSR2, "HUP": syscall.SIGHUP,
@@ -46,6 +43,8 @@ func main() {
 func run() (status int, err error) {
 	file := flag.String("file", "", "the `file` to append to (required)")
 	name := flag.String("name", "", "name of the replica")
+	// Several actors share few cores.
+	beat := flag.Duration("beat", 2*time.Millisecond, "interval of the signs of life")
 	bear := flag.Bool("bear", false, "start a descendant that outlives this process")
 	actions := script{"TERM": "0", "INT": "0"}
 	flag.Var(actions, "on", "`SIGNAL=ACTION`")
@@ -60,14 +59,14 @@ func run() (status int, err error) {
 		return 0, err
 	}
 	if *bear {
-		if err := startDescendant(*file, *name); err != nil {
+		if err := startDescendant(*file, *name, *beat); err != nil {
 			return 0, err
 		}
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	beaten := make(chan error, 1)
-	go func() { beaten <- w.BeatEvery(ctx, beat) }()
+	go func() { beaten <- w.BeatEvery(ctx, *beat) }()
 	fmt.Printf("%s: started\n", *name)
 	for s := range caught {
 		fmt.Printf("%s: got %v\n", *name, s)
@@ -90,12 +89,12 @@ func run() (status int, err error) {
 
 // startDescendant starts this program again, out of reach of whatever is sent to
 // the group or the session of this process.
-func startDescendant(file, name string) error {
+func startDescendant(file, name string, beat time.Duration) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	child := exec.Command(self, "-file", file, "-name", name+"'s descendant", "-on", "TERM=say", "-on", "INT=say")
+	child := exec.Command(self, "-file", file, "-name", name+"'s descendant", "-beat", beat.String(), "-on", "TERM=say", "-on", "INT=say")
 	child.Stdout, child.Stderr = os.Stdout, os.Stderr
 	child.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	return child.Start()

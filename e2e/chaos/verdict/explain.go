@@ -1,0 +1,85 @@
+package verdict
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// span is the time in which something must have happened.
+type span struct{ from, to time.Duration }
+
+func (s span) meets(other span) bool { return s.from <= other.to && other.from <= s.to }
+
+// hits tells whether the fault concerns a replica of the lock; an empty replica
+// is any.
+func (f Fault) hits(lock, replica string) bool {
+	return slices.Contains(f.Locks, lock) && (f.Replica == "" || replica == "" || f.Replica == replica)
+}
+
+// explain returns the fault by which the leader may have ended, the latest one if
+// there are several, or false.
+func explain(lock Lock, t term, faults []Fault) (by Fault, found bool) {
+	var mine []Fault
+	for _, f := range faults {
+		if f.hits(lock.Name, t.run.Name) {
+			mine = append(mine, f)
+		}
+	}
+	end := span{t.last, t.last + tolerance}
+	// One that was kept from noting that it lives ended somewhen until it would
+	// have gone on.
+	for _, f := range mine {
+		if f.Silences && end.meets(span{f.Began, f.Ended}) {
+			end.to = max(end.to, f.Ended+tolerance)
+		}
+	}
+	for _, f := range mine {
+		if f.Effect == Ends && end.meets(span{f.Began, f.Until}) && (!found || f.Began > by.Began) {
+			by, found = f, true
+		}
+	}
+	if found {
+		return by, true
+	}
+	for _, c := range chains(lock, mine) {
+		if c.ends(lock) && end.meets(span{c.began + lock.Patience, c.ended + lock.Aftermath}) {
+			by, found = c.first, true
+		}
+	}
+	return by, found
+}
+
+// chain is a time during which outages followed each other so closely that a
+// leader has not recovered in between.
+type chain struct {
+	first        Fault
+	began, ended time.Duration
+	links, slow  int
+}
+
+// ends tells whether a leader may have ended by the chain.
+func (c chain) ends(lock Lock) bool {
+	return c.ended-c.began > lock.Patience && !(c.slow == 1 && c.links == 1)
+}
+
+func chains(lock Lock, faults []Fault) []chain {
+	faults = slices.Clone(faults)
+	slices.SortFunc(faults, func(a, b Fault) int { return cmp.Compare(a.Began, b.Began) })
+	var all []chain
+	for _, f := range faults {
+		if f.Effect != Outage && f.Effect != Slow {
+			continue
+		}
+		if n := len(all); n == 0 || f.Began > all[n-1].ended+lock.Recovery {
+			all = append(all, chain{first: f, began: f.Began})
+		}
+		c := &all[len(all)-1]
+		c.ended = max(c.ended, f.Ended)
+		c.links++
+		if f.Effect == Slow {
+			c.slow++
+		}
+	}
+	return all
+}
