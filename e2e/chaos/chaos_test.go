@@ -69,11 +69,12 @@ func TestChaos(t *testing.T) {
 	}
 	out := folder(t)
 	fmt.Printf("seed %d, %d replicas of %d locks, %s\n", *seed, *replicas, len(elections), *duration)
-	r := &runner{t: t, log: verdict.Log{Seed: *seed}, dropped: map[string]int{}}
+	var fleets []*fleet
 	for _, e := range elections {
-		r.fleets = append(r.fleets, newFleet(t, server, programs, e, *replicas, out))
+		fleets = append(fleets, newFleet(t, server, programs, e, *replicas, out))
 	}
-	r.run(newSchedule(*seed, *replicas, kinds()), *duration)
+	r := newRunner(t, *seed, fleets)
+	r.run(*duration)
 	exits := map[string]map[int]int{}
 	for _, f := range r.fleets {
 		exits[f.name] = f.exits

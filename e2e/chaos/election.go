@@ -19,16 +19,14 @@ type election struct {
 	name                string
 	store               store
 	lease, renew, retry time.Duration
-	// weight is its share of the faults.
-	weight int
 }
 
 // elections are those of a run: short leases mostly, on which much happens.
 var elections = []election{
-	{"fast-1", leases, 3 * time.Second, 2 * time.Second, 500 * time.Millisecond, 4},
-	{"fast-2", leases, 3 * time.Second, 2 * time.Second, 500 * time.Millisecond, 4},
-	{"slow", leases, 15 * time.Second, 10 * time.Second, 2 * time.Second, 1},
-	{"file", files, 3 * time.Second, 2 * time.Second, 500 * time.Millisecond, 2},
+	{"fast-1", leases, 3 * time.Second, 2 * time.Second, 500 * time.Millisecond},
+	{"fast-2", leases, 3 * time.Second, 2 * time.Second, 500 * time.Millisecond},
+	{"slow", leases, 15 * time.Second, 10 * time.Second, 2 * time.Second},
+	{"file", files, 3 * time.Second, 2 * time.Second, 500 * time.Millisecond},
 }
 
 const (

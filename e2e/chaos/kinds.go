@@ -51,13 +51,6 @@ type kind struct {
 	begin func(h hit) (end func() error, err error)
 }
 
-// hit is a step whose target has been found.
-type hit struct {
-	step
-	fleet    *fleet
-	replicas []*replica
-}
-
 // errNobody says that there is nobody to be hurt at the moment.
 var errNobody = errors.New("nobody there")
 
@@ -87,12 +80,12 @@ func kinds() []*kind {
 		stoppable |= leases
 	}
 	return []*kind{
-		{name: "gate: TERM", weight: 4, store: leases | files, reach: hitsAny, part: "gate", effect: ends(stopTimeout + 2*time.Second), begin: toGate(syscall.SIGTERM)},
+		{name: "gate: TERM", weight: 4, store: leases | files, reach: hitsAny, part: "gate", effect: ends(stopTimeout + time.Second), begin: toGate(syscall.SIGTERM)},
 		{name: "gate: KILL", weight: 4, store: leases | files, reach: hitsAny, effect: ends(time.Second), begin: toGate(syscall.SIGKILL)},
 		{name: "gate: STOP", weight: 3, store: stoppable, reach: hitsOne, part: "gate", effect: endsIfLong, begin: stopGate},
-		{name: "command: TERM", weight: 1, store: leases | files, reach: hitsLeader, effect: ends(2 * time.Second), begin: toCommand(syscall.SIGTERM)},
-		{name: "command: KILL", weight: 1, store: leases | files, reach: hitsLeader, effect: ends(2 * time.Second), begin: toCommand(syscall.SIGKILL)},
-		{name: "command: ends by itself", weight: 1, store: leases | files, reach: hitsLeader, effect: ends(2 * time.Second), begin: toCommand(syscall.SIGUSR1)},
+		{name: "command: TERM", weight: 1, store: leases | files, reach: hitsLeader, effect: ends(time.Second), begin: toCommand(syscall.SIGTERM)},
+		{name: "command: KILL", weight: 1, store: leases | files, reach: hitsLeader, effect: ends(time.Second), begin: toCommand(syscall.SIGKILL)},
+		{name: "command: ends by itself", weight: 1, store: leases | files, reach: hitsLeader, effect: ends(time.Second), begin: toCommand(syscall.SIGUSR1)},
 		{name: "command: STOP", weight: 2, store: leases | files, reach: hitsLeader, part: "command", effect: none, begin: stopCommand},
 
 		{name: "network: reset", weight: 2, store: leases, reach: hitsAny, part: "network", effect: slow, begin: reset},
@@ -315,9 +308,6 @@ func pauseAPIServer(h hit) (func() error, error) {
 func pauseEtcd(h hit) (func() error, error) {
 	return h.fleet.server.Etcd.Resume, h.fleet.server.Etcd.Pause()
 }
-
-// patience is how long anything may take that the API server is asked for.
-const patience = time.Minute
 
 func (h hit) restart() error {
 	ctx, cancel := context.WithTimeout(h.fleet.t.Context(), patience)

@@ -38,9 +38,9 @@ func (r report) print(w io.Writer) error {
 		put("%s\t%d\t%d\t%s\t\n", k.Kind, k.Faults, k.Ended, longest)
 	}
 	put("\t\t\t\t\n")
-	put("lock\tstarts\thand-overs\tshortest\tlongest after the last fault\tmay be\t\n")
+	put("lock\tstarts\thand-overs\tshortest\tleft alone\tthen a leader within\tmay be\t\n")
 	for _, l := range v.Locks {
-		put("%s\t%d\t%d\t%s\t%s\t%s\t\n", l.Lock, l.Starts, l.HandOvers, rounded(l.Shortest), rounded(l.Recovery), l.Bound)
+		put("%s\t%d\t%d\t%s\t%d\t%s\t%s\t\n", l.Lock, l.Starts, l.HandOvers, rounded(l.Shortest), l.Alone, rounded(l.Recovery), l.Bound)
 	}
 	if err := table.Flush(); err != nil {
 		return err

@@ -18,8 +18,8 @@ func (f Fault) hits(lock, replica string) bool {
 }
 
 // explain returns the fault by which the leader may have ended, the latest one if
-// there are several, or false.
-func explain(lock Lock, t term, faults []Fault) (by Fault, found bool) {
+// there are several, or false. The end may be noted too early by the tolerance.
+func explain(lock Lock, t term, faults []Fault, tolerance time.Duration) (by Fault, found bool) {
 	var mine []Fault
 	for _, f := range faults {
 		if f.hits(lock.Name, t.run.Name) {

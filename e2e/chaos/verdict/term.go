@@ -9,8 +9,9 @@ import (
 	"github.com/k8s-await-election/k8s-await-election/examples/httpserver/record"
 )
 
-// tolerance is by how much a sign of life may be late on a busy machine.
-const tolerance = 250 * time.Millisecond
+// tolerance is for what happens between a leader's last sign of life and its end,
+// beside the pause to the next one.
+const tolerance = 100 * time.Millisecond
 
 // term is the life of one elected command with all that it has started.
 type term struct {

@@ -52,6 +52,9 @@ type LockFigures struct {
 	// fault was over, Bound what it may have been.
 	Recovery time.Duration `json:"recovery"`
 	Bound    time.Duration `json:"bound"`
+	// Alone is how often nothing was done to the lock for longer than that, so
+	// that it had to have a leader.
+	Alone int `json:"alone"`
 }
 
 // Problems is how much was found.
@@ -66,6 +69,9 @@ func Judge(log Log, runs map[string][]record.Run) Verdict {
 	for _, f := range log.Faults {
 		k := j.kind(f)
 		k.Faults++
+	}
+	for _, lock := range log.Locks {
+		j.resolution(lock, runs[lock.Name])
 	}
 	for _, lock := range log.Locks {
 		j.lock(lock, runs[lock.Name])
@@ -103,9 +109,7 @@ func (j *judge) lock(lock Lock, runs []record.Run) {
 			j.verdict.Overlaps = append(j.verdict.Overlaps, fmt.Sprintf("%s: %s", lock.Name, o))
 		}
 	}
-	j.resolution(lock, runs)
-
-	figures := LockFigures{Lock: lock.Name, Starts: len(all), HandOvers: max(0, len(all)-1), Bound: lock.Bound}
+	figures := LockFigures{Lock: lock.Name, Starts: len(all), HandOvers: max(0, len(all)-1), Bound: lock.Bound, Alone: j.alone(lock)}
 	// Of several that overlap, the last to end leads.
 	last := j.log.Began
 	var by Fault
@@ -130,7 +134,7 @@ func (j *judge) lock(lock Lock, runs []record.Run) {
 			continue // it lived on when all was over
 		}
 		found := false
-		if by, found = explain(lock, t, j.log.Faults); !found {
+		if by, found = explain(lock, t, j.log.Faults, tolerance+j.verdict.Resolution); !found {
 			j.verdict.Unexplained = append(j.verdict.Unexplained, fmt.Sprintf("%s: the end of %s, at %s", lock.Name, t, t.last))
 			continue
 		}
@@ -172,6 +176,25 @@ func (j *judge) lastFault(lock Lock, from, to time.Duration) time.Duration {
 		}
 	}
 	return last
+}
+
+// alone counts the times between faults in which the lock has to find a leader.
+func (j *judge) alone(lock Lock) (times int) {
+	var spans []span
+	for _, f := range j.log.Faults {
+		if f.Effect != None && f.hits(lock.Name, "") {
+			spans = append(spans, span{f.Began, f.Ended})
+		}
+	}
+	slices.SortFunc(spans, func(a, b span) int { return cmp.Compare(a.from, b.from) })
+	last := j.log.Began
+	for _, s := range append(spans, span{j.log.Finished, j.log.Finished}) {
+		if s.from-last > lock.Bound {
+			times++
+		}
+		last = max(last, s.to)
+	}
+	return times
 }
 
 // resolution notes the longest silence of the lock's runs that no fault explains.
