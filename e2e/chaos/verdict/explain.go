@@ -17,29 +17,39 @@ func (f Fault) hits(lock, replica string) bool {
 	return slices.Contains(f.Locks, lock) && (f.Replica == "" || replica == "" || f.Replica == replica)
 }
 
+// spent is what a fault has already ended: one leader of a replica at most.
+type spent struct {
+	fault   int
+	lock    string
+	replica string
+}
+
 // explain returns the fault by which the leader may have ended, the latest one if
 // there are several, or false. The end may be noted too early by the tolerance.
-func explain(lock Lock, t term, faults []Fault, tolerance time.Duration) (by Fault, found bool) {
-	var mine []Fault
-	for _, f := range faults {
-		if f.hits(lock.Name, t.run.Name) {
-			mine = append(mine, f)
-		}
-	}
-	end := span{t.last, t.last + tolerance}
+func (j *judge) explain(lock Lock, t term) (by Fault, found bool) {
+	late := tolerance + j.verdict.Resolution
+	end := span{t.last, t.last + late}
 	// One that was kept from noting that it lives ended somewhen until it would
 	// have gone on.
-	for _, f := range mine {
+	var mine []Fault
+	for _, f := range j.log.Faults {
+		if !f.hits(lock.Name, t.run.Name) {
+			continue
+		}
+		mine = append(mine, f)
 		if f.Silences && end.meets(span{f.Began, f.Ended}) {
-			end.to = max(end.to, f.Ended+tolerance)
+			end.to = max(end.to, f.Ended+late)
 		}
 	}
-	for _, f := range mine {
-		if f.Effect == Ends && end.meets(span{f.Began, f.Until}) && (!found || f.Began > by.Began) {
-			by, found = f, true
+	var one spent
+	for i, f := range j.log.Faults {
+		ends := f.Effect == Ends && f.hits(lock.Name, t.run.Name) && end.meets(span{f.Began, f.Until})
+		if mine := (spent{i, lock.Name, t.run.Name}); ends && !j.spent[mine] && (!found || f.Began > by.Began) {
+			by, found, one = f, true, mine
 		}
 	}
 	if found {
+		j.spent[one] = true
 		return by, true
 	}
 	for _, c := range chains(lock, mine) {

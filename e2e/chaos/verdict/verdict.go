@@ -65,7 +65,7 @@ func (v Verdict) Problems() int {
 // Judge judges a run. The runs are those of each lock by its name, in the order
 // of record.Read.
 func Judge(log Log, runs map[string][]record.Run) Verdict {
-	j := judge{log: log, kinds: map[string]*Kind{}}
+	j := judge{log: log, kinds: map[string]*Kind{}, spent: map[spent]bool{}}
 	for _, f := range log.Faults {
 		k := j.kind(f)
 		k.Faults++
@@ -86,6 +86,7 @@ func Judge(log Log, runs map[string][]record.Run) Verdict {
 type judge struct {
 	log     Log
 	kinds   map[string]*Kind
+	spent   map[spent]bool
 	verdict Verdict
 }
 
@@ -134,7 +135,7 @@ func (j *judge) lock(lock Lock, runs []record.Run) {
 			continue // it lived on when all was over
 		}
 		found := false
-		if by, found = explain(lock, t, j.log.Faults, tolerance+j.verdict.Resolution); !found {
+		if by, found = j.explain(lock, t); !found {
 			j.verdict.Unexplained = append(j.verdict.Unexplained, fmt.Sprintf("%s: the end of %s, at %s", lock.Name, t, t.last))
 			continue
 		}
