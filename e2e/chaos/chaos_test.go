@@ -89,13 +89,6 @@ func TestChaos(t *testing.T) {
 	if result.Verdict.Problems() > 0 {
 		t.Errorf("what was promised did not hold with seed %d; the report, the records and the logs are in %s", *seed, out)
 	}
-	for name, byStatus := range exits {
-		for _, status := range []int{1, 2, 78, 126, 127} {
-			if n := byStatus[status]; n > 0 {
-				t.Errorf("%d gates of %s ended with status %d", n, name, status)
-			}
-		}
-	}
 }
 
 func TestChaos_SeesOverlapsWhereNobodyElects(t *testing.T) {

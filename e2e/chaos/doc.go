@@ -10,7 +10,9 @@
 //
 // Left out is what the program does not promise: a Lease is deleted or emptied by
 // hand only while every candidate knows its holder, and none is started until it
-// is written again; gate and command are never both stopped.
+// is written again; gate and guard are stopped together only with the command (a
+// frozen container), which may then live for an instant after the thaw, and no
+// gate is stopped that has no guard.
 //
 // `make chaos` is its caller. It needs root. Linux only.
 package chaos

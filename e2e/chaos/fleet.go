@@ -212,7 +212,14 @@ func (r *replica) running() bool {
 func (r *replica) bury() {
 	f := r.fleet
 	f.t.Helper()
-	f.exits[r.container.ExitStatus()]++
+	status := r.container.ExitStatus()
+	f.exits[status]++
+	// A TERM that comes before main has the status 2 too, as process 1 has no
+	// other way to end by a signal.
+	crashed := status == 2 && (r.container.Line("goroutine ") != "" || r.container.Line("fatal error") != "")
+	if crashed || slices.Contains([]int{1, 78, 126, 127}, status) {
+		f.t.Errorf("a gate of %s, %s, ended with status %d", f.name, r.name, status)
+	}
 	r.keepLog()
 	f.stage.Discard(r.container)
 	r.container, r.restart = nil, time.Now().Add(backoff)

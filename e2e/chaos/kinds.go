@@ -15,6 +15,7 @@ import (
 
 	"github.com/k8s-await-election/k8s-await-election/e2e/chaos/verdict"
 	"github.com/k8s-await-election/k8s-await-election/e2e/faultproxy"
+	"github.com/k8s-await-election/k8s-await-election/e2e/gate/stage"
 )
 
 // reach is whom a kind of fault can hit.
@@ -34,9 +35,9 @@ type kind struct {
 	weight int
 	store  store
 	reach  reach
-	// part is what it takes hold of in each replica that it hits: no two faults
+	// parts are what it takes hold of in each replica that it hits: no two faults
 	// have the same at once.
-	part string
+	parts []string
 	// edits: it asks the API server, which must answer.
 	edits bool
 	// quiet: all replicas must be unhurt and know their leader before, and must
@@ -44,6 +45,8 @@ type kind struct {
 	quiet bool
 	// brief: it lasts as long as undoing it takes.
 	brief bool
+	// silences, freezes: see verdict.Fault.
+	silences, freezes bool
 	// effect is what it may do to a leader, and until how long after its end.
 	effect func(h hit) (verdict.Effect, time.Duration)
 	// begin does it. What undoes it, if it lasts, may be called from any
@@ -68,50 +71,46 @@ func (h hit) hold() time.Duration {
 	return e.renew + time.Duration(h.share*1.2*float64(e.lease))
 }
 
-// guarded is whether something kills the command when its gate is stopped for
-// longer than the lease. While nothing does, gates on Leases are not stopped.
-const guarded = false
-
 // kinds are all there are. Those that test how a lock passes on come up more
 // often.
 func kinds() []*kind {
-	stoppable := files
-	if guarded {
-		stoppable |= leases
-	}
 	return []*kind{
-		{name: "gate: TERM", weight: 4, store: leases | files, reach: hitsAny, part: "gate", effect: ends(stopTimeout + time.Second), begin: toGate(syscall.SIGTERM)},
+		{name: "gate: TERM", weight: 4, store: leases | files, reach: hitsAny, parts: []string{"gate"}, effect: ends(stopTimeout + time.Second), begin: toGate(syscall.SIGTERM)},
 		{name: "gate: KILL", weight: 4, store: leases | files, reach: hitsAny, effect: ends(time.Second), begin: toGate(syscall.SIGKILL)},
-		{name: "gate: STOP", weight: 3, store: stoppable, reach: hitsOne, part: "gate", effect: endsIfLong, begin: stopGate},
+		{name: "gate: STOP", weight: 3, store: leases | files, reach: hitsOne, parts: []string{"gate"}, effect: endsIfLong, begin: stopGate},
 		{name: "command: TERM", weight: 1, store: leases | files, reach: hitsLeader, effect: ends(time.Second), begin: toCommand(syscall.SIGTERM)},
 		{name: "command: KILL", weight: 1, store: leases | files, reach: hitsLeader, effect: ends(time.Second), begin: toCommand(syscall.SIGKILL)},
 		{name: "command: ends by itself", weight: 1, store: leases | files, reach: hitsLeader, effect: ends(time.Second), begin: toCommand(syscall.SIGUSR1)},
-		{name: "command: STOP", weight: 2, store: leases | files, reach: hitsLeader, part: "command", effect: none, begin: stopCommand},
+		{name: "command: STOP", weight: 2, silences: true, store: leases | files, reach: hitsLeader, parts: []string{"command"}, effect: none, begin: stopCommand},
+		{name: "guard: TERM", weight: 1, store: leases | files, reach: hitsLeader, parts: []string{"gate"}, effect: none, begin: toGuard(syscall.SIGTERM)},
+		{name: "guard: KILL", weight: 1, store: leases | files, reach: hitsLeader, parts: []string{"gate"}, effect: none, begin: toGuard(syscall.SIGKILL)},
+		{name: "guard: STOP", weight: 1, store: leases | files, reach: hitsLeader, parts: []string{"gate"}, effect: none, begin: stopGuard},
+		{name: "container: frozen", weight: 2, silences: true, freezes: true, store: leases | files, reach: hitsOne, parts: []string{"gate", "command"}, effect: endsIfLong, begin: freeze},
 
-		{name: "network: reset", weight: 2, store: leases, reach: hitsAny, part: "network", effect: slow, begin: reset},
-		{name: "network: black hole", weight: 3, store: leases, reach: hitsAny, part: "network", effect: outage, begin: blackHole},
-		{name: "network: half-open", weight: 2, store: leases, reach: hitsAny, part: "network", effect: slow, begin: halfOpen},
-		{name: "network: no answers", weight: 3, store: leases, reach: hitsAny, part: "network", effect: outage, begin: noAnswers},
-		{name: "network: refused", weight: 1, store: leases, reach: hitsAny, part: "network", effect: outage, begin: refused},
+		{name: "network: reset", weight: 2, store: leases, reach: hitsAny, parts: []string{"network"}, effect: slow, begin: reset},
+		{name: "network: black hole", weight: 3, store: leases, reach: hitsAny, parts: []string{"network"}, effect: outage, begin: blackHole},
+		{name: "network: half-open", weight: 2, store: leases, reach: hitsAny, parts: []string{"network"}, effect: slow, begin: halfOpen},
+		{name: "network: no answers", weight: 3, store: leases, reach: hitsAny, parts: []string{"network"}, effect: outage, begin: noAnswers},
+		{name: "network: refused", weight: 1, store: leases, reach: hitsAny, parts: []string{"network"}, effect: outage, begin: refused},
 
-		{name: "API: slow (5 s)", weight: 2, store: leases, reach: hitsAll, part: "network", effect: slowAPI, begin: slowly},
-		{name: "API: 429", weight: 1, store: leases, reach: hitsAll, part: "network", effect: outage, begin: refuses(http.StatusTooManyRequests, "TooManyRequests")},
-		{name: "API: 500", weight: 1, store: leases, reach: hitsAll, part: "network", effect: outage, begin: refuses(http.StatusInternalServerError, "InternalError")},
+		{name: "API: slow (5 s)", weight: 2, store: leases, reach: hitsAll, parts: []string{"network"}, effect: slowAPI, begin: slowly},
+		{name: "API: 429", weight: 1, store: leases, reach: hitsAll, parts: []string{"network"}, effect: outage, begin: refuses(http.StatusTooManyRequests, "TooManyRequests")},
+		{name: "API: 500", weight: 1, store: leases, reach: hitsAll, parts: []string{"network"}, effect: outage, begin: refuses(http.StatusInternalServerError, "InternalError")},
 		{name: "API server: STOP", weight: 1, store: leases, reach: hitsShared, effect: outage, begin: pauseAPIServer},
 		{name: "API server: TERM", weight: 1, store: leases, reach: hitsShared, effect: outage, begin: restartAPIServer},
 		{name: "API server: KILL", weight: 1, store: leases, reach: hitsShared, effect: outage, begin: killAPIServer},
 		{name: "API server: new certificate", weight: 1, store: leases, reach: hitsShared, brief: true, effect: slow, begin: rotateCertificate},
 		{name: "etcd: STOP", weight: 2, store: leases, reach: hitsShared, effect: outage, begin: pauseEtcd},
 
-		{name: "token: expired", weight: 1, store: leases, reach: hitsAny, part: "token", edits: true, effect: outage, begin: expireToken},
-		{name: "token: rotated", weight: 1, store: leases, reach: hitsAny, part: "token", edits: true, effect: none, begin: rotateToken},
+		{name: "token: expired", weight: 1, store: leases, reach: hitsAny, parts: []string{"token"}, edits: true, effect: outage, begin: expireToken},
+		{name: "token: rotated", weight: 1, store: leases, reach: hitsAny, parts: []string{"token"}, edits: true, effect: none, begin: rotateToken},
 
 		{name: "Lease: deleted", weight: 2, store: leases, reach: hitsAll, edits: true, quiet: true, effect: none, begin: deleteLease},
 		{name: "Lease: holder emptied", weight: 2, store: leases, reach: hitsAll, edits: true, quiet: true, effect: none, begin: edit(emptyHolder)},
 		{name: "Lease: annotations removed", weight: 1, store: leases, reach: hitsAll, edits: true, effect: none, begin: edit(removeAnnotations)},
 		{name: "Lease: foreign holder", weight: 2, store: leases, reach: hitsAll, edits: true, effect: ends(2 * time.Second), begin: edit(setForeignHolder)},
 
-		{name: "disk: full", weight: 3, store: files, reach: hitsAll, part: "disk", effect: outage, begin: fillDisk},
+		{name: "disk: full", weight: 3, store: files, reach: hitsAll, parts: []string{"disk"}, effect: outage, begin: fillDisk},
 	}
 }
 
@@ -161,19 +160,30 @@ func stopGate(h hit) (func() error, error) {
 	return func() error { c.Signal(syscall.SIGCONT); return nil }, nil
 }
 
-// command is the process that the leader's gate has started.
-func (h hit) command() (pid int, err error) {
-	r, run := h.fleet.leader()
-	if r == nil || r != h.replicas[0] {
+// process finds one that the leader's gate has started.
+func (h hit) process(is func(stage.Process) bool) (pid int, err error) {
+	if l, _ := h.fleet.leader(); l == nil || l != h.replicas[0] {
 		return 0, errNobody
 	}
-	for _, child := range r.container.Children() {
-		if child.Inner == run.PID {
-			return child.PID, nil
+	c := h.replicas[0].container
+	for _, p := range c.Processes() {
+		if p.Parent == c.PID() && is(p) {
+			return p.PID, nil
 		}
 	}
 	return 0, errNobody
 }
+
+// command is the one that notes that it runs.
+func (h hit) command() (pid int, err error) {
+	_, run := h.fleet.leader()
+	return h.process(func(p stage.Process) bool { return p.Inner == run.PID })
+}
+
+// guard is the process that kills the command when its gate does not.
+func (h hit) guard() (pid int, err error) { return h.process(isGuard) }
+
+func isGuard(p stage.Process) bool { return p.Name == "k8s-await-election: guard" }
 
 func toCommand(s syscall.Signal) func(hit) (func() error, error) {
 	return func(h hit) (func() error, error) {
@@ -185,15 +195,77 @@ func toCommand(s syscall.Signal) func(hit) (func() error, error) {
 	}
 }
 
+// toGuard ends the guard. The fault lasts until there is another, or no command:
+// until then the gate must not be stopped.
+func toGuard(s syscall.Signal) func(hit) (func() error, error) {
+	return func(h hit) (func() error, error) {
+		old, err := h.guard()
+		if err != nil {
+			return nil, err
+		}
+		c := h.replicas[0].container
+		return func() error {
+			for range patience / lookAround {
+				others := 0
+				for _, p := range c.Processes() {
+					if p.Parent == c.PID() && p.PID != old {
+						if others++; isGuard(p) {
+							return nil
+						}
+					}
+				}
+				if others == 0 {
+					return nil
+				}
+				time.Sleep(lookAround)
+			}
+			return errors.New("no other guard stands")
+		}, gone(syscall.Kill(old, s))
+	}
+}
+
 func stopCommand(h hit) (func() error, error) {
 	pid, err := h.command()
 	if err != nil {
 		return nil, err
 	}
-	if err := gone(syscall.Kill(pid, syscall.SIGSTOP)); err != nil {
+	return stop(pid)
+}
+
+func stopGuard(h hit) (func() error, error) {
+	pid, err := h.guard()
+	if err != nil {
 		return nil, err
 	}
-	return func() error { _ = syscall.Kill(pid, syscall.SIGCONT); return nil }, nil
+	return stop(pid)
+}
+
+// freeze stops all that is in the container, the gate first.
+func freeze(h hit) (func() error, error) {
+	var pids []int
+	for _, p := range h.replicas[0].container.Processes() {
+		if p.Inner == 1 {
+			pids = append([]int{p.PID}, pids...)
+		} else {
+			pids = append(pids, p.PID)
+		}
+	}
+	if len(pids) == 0 {
+		return nil, errNobody
+	}
+	return stop(pids...)
+}
+
+func stop(pids ...int) (resume func() error, err error) {
+	for _, pid := range pids {
+		err = errors.Join(err, gone(syscall.Kill(pid, syscall.SIGSTOP)))
+	}
+	return func() error {
+		for _, pid := range pids {
+			_ = syscall.Kill(pid, syscall.SIGCONT)
+		}
+		return nil
+	}, err
 }
 
 func gone(err error) error {

@@ -19,6 +19,8 @@ type lane struct {
 	step   *step // nil: the next one is to be drawn
 	calm   bool  // still to come before the step
 	due    time.Time
+	// alone is until when nothing may be done to the lock, by any lane.
+	alone time.Time
 	// writing is the fault after which the record has to be written again before
 	// the next step.
 	writing *active
@@ -50,6 +52,11 @@ func (l *lane) turn() {
 			return
 		}
 		l.calm, l.due = false, now.Add(l.fleet.promise().Bound+time.Second)
+		l.alone = l.due
+	}
+	if l.shared && l.r.calm(now) && now.After(l.due) {
+		l.due = now
+		return
 	}
 	if now.Before(l.due) {
 		return
@@ -65,9 +72,11 @@ func (l *lane) turn() {
 	}
 }
 
-// busy tells whether a fault of this lane goes on.
+// busy tells whether a fault goes on that concerns the lane's lock.
 func (l *lane) busy() bool {
-	return slices.ContainsFunc(l.r.active, func(a *active) bool { return a.hit.fleet == l.fleet && a.hit.kind.reach != hitsShared })
+	return slices.ContainsFunc(l.r.active, func(a *active) bool {
+		return a.hit.fleet == l.fleet || a.hit.kind.reach == hitsShared && l.fleet.store == leases
+	})
 }
 
 // leaderless is how long a fault waits for a leader to hit.
@@ -117,7 +126,7 @@ func (l *lane) do(h hit) {
 	r.t.Helper()
 	fault := verdict.Fault{
 		Number: len(r.log.Faults) + 1, Kind: h.kind.name, Locks: []string{h.fleet.name},
-		Began: r.now(), Silences: h.kind.part == "command",
+		Began: r.now(), Silences: h.kind.silences, Freezes: h.kind.freezes,
 	}
 	if l.shared {
 		fault.Locks = nil

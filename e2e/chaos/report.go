@@ -45,6 +45,9 @@ func (r report) print(w io.Writer) error {
 	if err := table.Flush(); err != nil {
 		return err
 	}
+	if v.Thaws > 0 {
+		_, _ = fmt.Fprintf(w, "lived beside the next one after a thaw: %d, for %s at most\n", v.Thaws, rounded(v.Thawed))
+	}
 	for _, lock := range slices.Sorted(maps.Keys(r.Exits)) {
 		_, _ = fmt.Fprintf(w, "gates of %s ended, by status: %v\n", lock, r.Exits[lock])
 	}

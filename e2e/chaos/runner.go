@@ -117,24 +117,28 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
+// calm tells whether a lock is being left alone that shared faults would hit.
+func (r *runner) calm(now time.Time) bool {
+	return slices.ContainsFunc(r.lanes, func(l *lane) bool { return l.fleet.store == leases && now.Before(l.alone) })
+}
+
 // free tells whether nothing that goes on stands in the way of the fault.
 func (r *runner) free(h hit) bool {
 	for _, a := range r.active {
 		switch {
 		case a.hit.kind.reach == hitsShared && (h.kind.reach == hitsShared || h.kind.edits),
 			h.kind.reach == hitsShared && a.end == nil,
-			h.kind.quiet && a.hit.fleet == h.fleet:
+			h.kind.quiet && a.hit.fleet == h.fleet,
+			share(a.hit.kind.parts, h.kind.parts) && share(a.hit.replicas, h.replicas):
 			return false
-		case a.hit.kind.part == "" || a.hit.kind.part != h.kind.part:
-			continue
-		}
-		for _, one := range h.replicas {
-			if slices.Contains(a.hit.replicas, one) {
-				return false
-			}
 		}
 	}
 	return !h.kind.quiet || h.fleet.settled()
+}
+
+// share tells whether both have something.
+func share[E comparable](a, b []E) bool {
+	return slices.ContainsFunc(a, func(one E) bool { return slices.Contains(b, one) })
 }
 
 // until plays the kubelet and undoes faults until the condition holds, or it is

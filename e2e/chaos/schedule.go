@@ -44,7 +44,7 @@ func newSchedule(seed, n uint64, replicas int, pause time.Duration, kinds []*kin
 }
 
 // calmEvery steps there is a calm.
-const calmEvery = 12
+const calmEvery = 16
 
 // next is the next step. Every kind comes up as often as its weight says before
 // one comes up more often.

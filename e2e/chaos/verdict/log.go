@@ -53,6 +53,8 @@ type Fault struct {
 	Until time.Duration `json:"until,omitempty"`
 	// Silences: it keeps the command itself from noting that it lives.
 	Silences bool `json:"silences,omitempty"`
+	// Freezes: it stops all of the replica, whoever might end the command too.
+	Freezes bool `json:"freezes,omitempty"`
 }
 
 // String names the fault for reports.

@@ -20,6 +20,11 @@ type Verdict struct {
 	Tokens      []string `json:"tokens"`
 	Unexplained []string `json:"unexplained"`
 	Leaderless  []string `json:"leaderless"`
+	// Thaws is how often a command that had been frozen together with all that
+	// might have ended it noted that it lived while the next one did: until it was
+	// ended, as nobody can promise otherwise. Thawed is the longest such time.
+	Thaws  int           `json:"thaws"`
+	Thawed time.Duration `json:"thawed"`
 	// Kinds are in the order of their names.
 	Kinds []Kind `json:"kinds"`
 	// Locks are in the order of the log.
@@ -107,6 +112,11 @@ func (j *judge) lock(lock Lock, runs []record.Run) {
 	j.verdict.Tokens = append(j.verdict.Tokens, mistakes...)
 	for _, o := range record.Overlaps(runs) {
 		if o.Earlier.Token != o.Later.Token || !related(o.Earlier, o.Later) {
+			if j.thawed(lock, o) {
+				j.verdict.Thaws++
+				j.verdict.Thawed = max(j.verdict.Thawed, o.Awake())
+				continue
+			}
 			j.verdict.Overlaps = append(j.verdict.Overlaps, fmt.Sprintf("%s: %s", lock.Name, o))
 		}
 	}
@@ -154,6 +164,18 @@ func (j *judge) lock(lock Lock, runs []record.Run) {
 func (j *judge) leaderless(lock Lock, waited time.Duration, until string) {
 	j.verdict.Leaderless = append(j.verdict.Leaderless,
 		fmt.Sprintf("%s: nobody led for %s after the last fault, %s; it may be %s", lock.Name, waited, until, lock.Bound))
+}
+
+// instant is how long a command may live after a thaw, on a machine that is busy.
+const instant = 250 * time.Millisecond
+
+// thawed tells whether two lived at once for nothing but an instant after the
+// earlier one was thawed.
+func (j *judge) thawed(lock Lock, o record.Overlap) bool {
+	replica, _ := descends(o.Earlier)
+	return o.Awake() <= instant && slices.ContainsFunc(j.log.Faults, func(f Fault) bool {
+		return f.Freezes && f.hits(lock.Name, replica) && f.Began <= o.Later.Started && o.Later.Started <= f.Ended
+	})
 }
 
 // related tells whether one run is the other's descendant, or both are the same
