@@ -70,7 +70,8 @@ type chain struct {
 
 // ends tells whether a leader may have ended by the chain.
 func (c chain) ends(lock Lock) bool {
-	return c.ended-c.began > lock.Patience && !(c.slow == 1 && c.links == 1)
+	onlySlow := c.links == 1 && c.slow == 1
+	return c.ended-c.began > lock.Patience && !onlySlow
 }
 
 func chains(lock Lock, faults []Fault) []chain {

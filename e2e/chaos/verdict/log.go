@@ -9,16 +9,16 @@ import (
 type Effect string
 
 const (
-	// None: nobody's end is explained by it.
+	// None explains nobody's end.
 	None Effect = "none"
-	// Ends: it explains the end of whomever it hits.
+	// Ends explains the end of whomever it hits, one of each replica.
 	Ends Effect = "ends"
-	// Outage: nothing that is stored or read gets through. It explains an end
-	// once it has gone on for longer than the lock's Patience, together with
+	// Outage is that nothing which is stored or read gets through. It explains an
+	// end once it has gone on for longer than the lock's Patience, together with
 	// the outages that it runs into.
 	Outage Effect = "outage"
-	// Slow: all gets through in time. By itself it explains nothing, but a chain
-	// of outages goes on while it does.
+	// Slow is that all gets through in time. By itself it explains nothing, but a
+	// chain of outages goes on while it does.
 	Slow Effect = "slow"
 )
 

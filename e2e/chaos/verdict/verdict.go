@@ -130,21 +130,19 @@ func (j *judge) lock(lock Lock, runs []record.Run) {
 		if waited > lock.Bound {
 			j.leaderless(lock, waited, fmt.Sprintf("until %s", t))
 		}
-		if i > 0 {
-			if gap := t.run.Started - last; i == 1 || gap < figures.Shortest {
-				figures.Shortest = gap
-			}
-			if by.Kind != "" {
-				k := j.kind(by)
-				k.Longest = max(k.Longest, t.run.Started-max(last, min(by.Ended, t.run.Started)))
-			}
+		if gap := t.run.Started - last; i > 0 && gap >= 0 && (figures.Shortest == 0 || gap < figures.Shortest) {
+			figures.Shortest = gap
+		}
+		if by.Kind != "" {
+			k := j.kind(by)
+			k.Longest = max(k.Longest, t.run.Started-max(last, min(by.Ended, t.run.Started)))
 		}
 		last = max(last, t.last)
 		by = Fault{}
 		if t.last >= j.log.Finished {
 			continue // it lived on when all was over
 		}
-		found := false
+		var found bool
 		if by, found = j.explain(lock, t); !found {
 			j.verdict.Unexplained = append(j.verdict.Unexplained, fmt.Sprintf("%s: the end of %s, at %s", lock.Name, t, t.last))
 			continue

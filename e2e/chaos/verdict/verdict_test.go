@@ -79,6 +79,11 @@ func TestJudge_FindsWhatIsWrongAndNothingElse(t *testing.T) {
 			[]Fault{kill}, "overlap unexplained", // and so the kill does not explain its end
 		},
 		{
+			"a descendant that lives on beside its own replica's next command",
+			[]record.Run{run("a", "1", 1, 20), run("a's descendant", "1", 2, 22), run("a", "2", 21, 60)},
+			[]Fault{kill}, "overlap unexplained",
+		},
+		{
 			"somebody else's descendant",
 			[]record.Run{run("a", "1", 1, 60), run("b's descendant", "1", 2, 60)}, nil, "overlap token",
 		},
@@ -139,6 +144,12 @@ func TestJudge_FindsWhatIsWrongAndNothingElse(t *testing.T) {
 			[]record.Run{run("a", "1", 1, 20), run("b", "2", 26, 60)}, []Fault{kill}, "leaderless",
 		},
 		{
+			"nobody for too long, with faults that hold nobody up",
+			[]record.Run{run("a", "1", 1, 20), run("b", "2", 26, 60)},
+			[]Fault{kill, fault("reset", None, 21, 25), {Locks: []string{"bar"}, Effect: Outage, Began: 21 * time.Second, Ended: 25 * time.Second}},
+			"leaderless",
+		},
+		{
 			"nobody for long while it is made impossible",
 			[]record.Run{run("a", "1", 1, 20), run("b", "2", 43, 60)},
 			[]Fault{kill, fault("etcd", Outage, 21, 40)}, "",
@@ -171,6 +182,28 @@ func TestJudge_TakesAStoppedCommandForAliveUntilItGoesOn(t *testing.T) {
 	}
 	if v := judged(runs, stopped); len(v.Unexplained) != 1 {
 		t.Errorf("ended while it was stopped: %+v", v)
+	}
+}
+
+func TestJudge_ForgivesAnInstantAfterAThawAndNoMore(t *testing.T) {
+	frozen := of("a", fault("frozen", Ends, 20, 30))
+	frozen.Silences, frozen.Freezes = true, true
+	thawed := func(lives time.Duration) []record.Run {
+		a := run("a", "1", 1, 30)
+		a.Silent, a.Silence = 20*time.Second, 10*time.Second
+		a.Last += lives
+		return []record.Run{a, run("b", "2", 24, 60)}
+	}
+	if v := judged(thawed(50*time.Millisecond), frozen); v.Problems() > 0 || v.Thaws != 1 || v.Thawed != 50*time.Millisecond {
+		t.Errorf("an instant after the thaw: %+v", v)
+	}
+	if v := judged(thawed(time.Second), frozen); len(v.Overlaps) != 1 {
+		t.Errorf("a second after the thaw: %+v", v)
+	}
+	stopped := frozen
+	stopped.Freezes = false
+	if v := judged(thawed(50*time.Millisecond), stopped); len(v.Overlaps) != 1 {
+		t.Errorf("an instant after a fault that does not freeze: %+v", v)
 	}
 }
 
@@ -207,7 +240,7 @@ func TestJudge_TellsTheLongestSilenceThatNothingExplains(t *testing.T) {
 	if v := judged([]record.Run{a, b}, stopped, killed); v.Resolution != b.Silence {
 		t.Errorf("%s, want %s", v.Resolution, b.Silence)
 	}
-	if v := judged([]record.Run{a, b}, killed); v.Resolution != a.Silence {
+	if v := judged([]record.Run{a, b}, fault("reset", None, 10, 14), killed); v.Resolution != a.Silence {
 		t.Errorf("%s, want %s", v.Resolution, a.Silence)
 	}
 }

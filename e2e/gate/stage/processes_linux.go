@@ -56,10 +56,10 @@ func readProcess(pid int) (p Process, err error) {
 	for line := range strings.Lines(string(status)) {
 		key, value, _ := strings.Cut(line, ":")
 		numbers := strings.Fields(value)
-		switch {
-		case key == "PPid":
+		switch key {
+		case "PPid":
 			p.Parent, err = strconv.Atoi(numbers[0])
-		case key == "NSpid":
+		case "NSpid":
 			p.Inner, err = strconv.Atoi(numbers[len(numbers)-1])
 		}
 		if err != nil {
