@@ -34,7 +34,7 @@ help: ## list the targets
 	@echo "  SCHEDULES=100000       test-long: how many random schedules; TRACES=DIR keeps what finds each mutant"
 	@echo "  FUZZ_TIME=10s          fuzz: for how long each"
 	@echo "  BENCH_RUNS=10          bench: runs per figure; BENCH_ARGS=… more options"
-	@echo "  SEED=… DURATION=60s    chaos: which faults, for how long; REPLICAS=5 of each lock"
+	@echo "  SEED=… DURATION=60s    chaos: which faults, for how long, on how many; REPLICAS=5"
 	@echo "  ENGINE=docker          image: docker, podman or buildah, if not the first found"
 	@echo "  IMAGE=…  VERSION=…     image: its name and tag"
 	@echo "  KUBEBUILDER_ASSETS=…   directory of kube-apiserver and etcd, if not built here"
@@ -212,7 +212,8 @@ CHAOS := $(abspath bin/chaos)
 
 # In a mount namespace: the small file systems of a run that is killed go with it.
 .PHONY: chaos
-chaos: build assets ## hurt replicas in every way and prove that never two ran (root; SEED=… DURATION=10m REPLICAS=5)
+chaos: build assets ## hurt replicas in every way and prove that never two ran at once (root; DURATION=60s)
+	@[ "$$(id -u)" = 0 ] || { echo "make chaos needs root, for namespaces and small file systems; run it by sudo" >&2; exit 1; }
 	@cd e2e/chaos && KUBEBUILDER_ASSETS=$(abspath $(ASSETS)) unshare --mount \
 		go test -count=1 -timeout=0 -run='^TestChaos$$' -gate=$(abspath $(GATE)) \
 		-seed=$(SEED) -duration=$(DURATION) -replicas=$(REPLICAS) -keep=$(CHAOS)

@@ -53,7 +53,7 @@ func (j *judge) explain(lock Lock, t term) (by Fault, found bool) {
 		return by, true
 	}
 	for _, c := range chains(lock, mine) {
-		if c.ends(lock) && end.meets(span{c.began + lock.Patience, c.ended + lock.Aftermath}) {
+		if c.ends(lock) && end.meets(span{c.began + lock.Patience, c.until}) {
 			by, found = c.first, true
 		}
 	}
@@ -65,7 +65,9 @@ func (j *judge) explain(lock Lock, t term) (by Fault, found bool) {
 type chain struct {
 	first        Fault
 	began, ended time.Duration
-	links, slow  int
+	// until is the last instant at which a leader may end because of it.
+	until       time.Duration
+	links, slow int
 }
 
 // ends tells whether a leader may have ended by the chain.
@@ -87,6 +89,7 @@ func chains(lock Lock, faults []Fault) []chain {
 		}
 		c := &all[len(all)-1]
 		c.ended = max(c.ended, f.Ended)
+		c.until = max(c.until, f.Began+lock.Aftermath, f.Ended+lock.Recovery)
 		c.links++
 		if f.Effect == Slow {
 			c.slow++

@@ -29,8 +29,8 @@ type Lock struct {
 	Patience time.Duration `json:"patience"`
 	// Recovery is what a leader needs after an outage to forget it.
 	Recovery time.Duration `json:"recovery"`
-	// Aftermath is for how long after an outage that was too long a leader may
-	// still end because of it.
+	// Aftermath is how long after the beginning of an outage a leader may end
+	// because of it, though it is over.
 	Aftermath time.Duration `json:"aftermath"`
 	// Bound is how long it may take, from the last fault on, until somebody leads.
 	Bound time.Duration `json:"bound"`

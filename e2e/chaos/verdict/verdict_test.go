@@ -125,6 +125,16 @@ func TestJudge_FindsWhatIsWrongAndNothingElse(t *testing.T) {
 			[]Fault{fault("black hole", Outage, 18, 22)}, "unexplained",
 		},
 		{
+			"an end long after a long outage",
+			[]record.Run{run("a", "1", 1, 24), run("b", "2", 25, 60)},
+			[]Fault{fault("black hole", Outage, 18, 22)}, "unexplained",
+		},
+		{
+			"an end soon after an outage that was too long",
+			[]record.Run{run("a", "1", 1, 20), run("b", "2", 25, 60)},
+			[]Fault{{Locks: []string{"shop"}, Effect: Outage, Began: 18 * time.Second, Ended: 19500 * time.Millisecond}}, "",
+		},
+		{
 			"an end in an outage that a leader sits out",
 			[]record.Run{run("a", "1", 1, 20), run("b", "2", 25, 60)},
 			[]Fault{fault("black hole", Outage, 19, 20)}, "unexplained",
