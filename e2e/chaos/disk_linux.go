@@ -41,3 +41,7 @@ func (f *fleet) fill() (empty func() error, err error) {
 	}
 	return func() error { return os.Remove(path) }, file.Close()
 }
+
+func fillDisk(h hit) (func() error, error) {
+	return h.fleet.fill()
+}
