@@ -29,15 +29,15 @@ type spent struct {
 func (j *judge) explain(lock Lock, t term) (by Fault, found bool) {
 	late := tolerance + j.verdict.Resolution
 	end := span{t.last, t.last + late}
-	// One that was kept from noting that it lives ended somewhen until it would
-	// have gone on.
+	// One that was kept from noting that it lives, and has not noted its end, ended
+	// somewhen until it would have gone on.
 	var mine []Fault
 	for _, f := range j.log.Faults {
 		if !f.hits(lock.Name, t.run.Name) {
 			continue
 		}
 		mine = append(mine, f)
-		if f.Silences && end.meets(span{f.Began, f.Ended}) {
+		if f.Silences && !t.run.Ended && end.meets(span{f.Began, f.Ended}) {
 			end.to = max(end.to, f.Ended+late)
 		}
 	}
@@ -54,7 +54,7 @@ func (j *judge) explain(lock Lock, t term) (by Fault, found bool) {
 	}
 	for _, c := range chains(lock, mine) {
 		if c.ends(lock) && end.meets(span{c.began + lock.Patience, c.until}) {
-			by, found = c.first, true
+			by, found = c.worst, true
 		}
 	}
 	return by, found
@@ -63,7 +63,8 @@ func (j *judge) explain(lock Lock, t term) (by Fault, found bool) {
 // chain is a time during which outages followed each other so closely that a
 // leader has not recovered in between.
 type chain struct {
-	first        Fault
+	// worst is the longest of them.
+	worst        Fault
 	began, ended time.Duration
 	// until is the last instant at which a leader may end because of it.
 	until       time.Duration
@@ -85,11 +86,14 @@ func chains(lock Lock, faults []Fault) []chain {
 			continue
 		}
 		if n := len(all); n == 0 || f.Began > all[n-1].ended+lock.Recovery {
-			all = append(all, chain{first: f, began: f.Began})
+			all = append(all, chain{began: f.Began})
 		}
 		c := &all[len(all)-1]
 		c.ended = max(c.ended, f.Ended)
 		c.until = max(c.until, f.Began+lock.Aftermath, f.Ended+lock.Recovery)
+		if c.links == 0 || f.Ended-f.Began > c.worst.Ended-c.worst.Began {
+			c.worst = f
+		}
 		c.links++
 		if f.Effect == Slow {
 			c.slow++

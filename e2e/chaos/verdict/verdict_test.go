@@ -190,6 +190,11 @@ func TestJudge_TakesAStoppedCommandForAliveUntilItGoesOn(t *testing.T) {
 	if v := judged(runs, stopped, killed); v.Problems() > 0 {
 		t.Errorf("killed while it was stopped: %+v", v)
 	}
+	runs[0].Ended = true // it noted its end, so it was not stopped any more
+	if v := judged(runs, stopped, killed); len(v.Unexplained) != 1 {
+		t.Errorf("ended before it was killed: %+v", v)
+	}
+	runs[0].Ended = false
 	if v := judged(runs, stopped); len(v.Unexplained) != 1 {
 		t.Errorf("ended while it was stopped: %+v", v)
 	}
