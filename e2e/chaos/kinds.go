@@ -84,7 +84,7 @@ func kinds() []*kind {
 		{name: "network: no answers", weight: 3, store: leases, reach: hitsAny, parts: []string{"network"}, effect: outage, begin: noAnswers},
 		{name: "network: refused", weight: 1, store: leases, reach: hitsAny, parts: []string{"network"}, effect: outage, begin: refused},
 
-		{name: "API: slow (5 s)", weight: 2, store: leases, reach: hitsAll, parts: []string{"network"}, effect: slowAPI, begin: slowly},
+		{name: "API: slow", weight: 2, store: leases, reach: hitsAll, parts: []string{"network"}, effect: slowAPI, begin: slowly},
 		{name: "API: 429", weight: 1, store: leases, reach: hitsAll, parts: []string{"network"}, effect: outage, begin: refuses(http.StatusTooManyRequests, "TooManyRequests")},
 		{name: "API: 500", weight: 1, store: leases, reach: hitsAll, parts: []string{"network"}, effect: outage, begin: refuses(http.StatusInternalServerError, "InternalError")},
 		{name: "API server: STOP", weight: 1, store: leases, reach: hitsShared, effect: outage, begin: pauseAPIServer},
