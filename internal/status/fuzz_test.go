@@ -69,4 +69,3 @@ func FuzzDialAddress_IsOneThatCanBeDialled(f *testing.F) {
 		}
 	})
 }
-
