@@ -205,7 +205,7 @@ func TestPrepare_NamesThePathAndARemedy(t *testing.T) {
 			[]string{"former container", "/leader: ", "remove it"},
 		},
 		"a directory in the place of the file": {
-			func(dir string) files { return file(dir) },
+			file,
 			[]string{"former container", "name a file in it"},
 		},
 		"no directory for the file": {
