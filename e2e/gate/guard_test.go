@@ -36,6 +36,18 @@ func unrulyPod(s *stage.Stage, name string) stage.Pod {
 	}}
 }
 
+// guardLease is the lease of the gates here.
+const guardLease = 6 * time.Second
+
+// guardStage is a stage whose gates keep their leases on a machine that is busy, and
+// on which what a guard is for can be waited for.
+func guardStage(t *testing.T) *stage.Stage {
+	t.Helper()
+	s := newStage(t)
+	s.Env["LEASE_DURATION"], s.Env["RENEW_DEADLINE"] = guardLease.String(), "4"
+	return s
+}
+
 // inBothPlaces runs a test for a gate that is process 1 and for one that is not.
 func inBothPlaces(t *testing.T, test func(t *testing.T, notInit bool)) {
 	for name, notInit := range map[string]bool{"as PID 1": false, "not as PID 1": true} {
@@ -52,7 +64,7 @@ func inBothPlaces(t *testing.T, test func(t *testing.T, notInit bool)) {
 func TestGuard_KillsAllThatAStoppedGateHasStarted(t *testing.T) {
 	t.Parallel()
 	inBothPlaces(t, func(t *testing.T, notInit bool) {
-		s := newStage(t)
+		s := guardStage(t)
 		pod := unrulyPod(s, "a")
 		pod.NotInit = notInit
 		a := s.Start(pod)
@@ -96,7 +108,7 @@ func TestGuard_KillsTheCommandOfAFrozenContainerAtTheThaw(t *testing.T) {
 	for name, stopped := range map[string]bool{"with the gate": false, "in place of the gate": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newStage(t)
+			s := guardStage(t)
 			freezer := stage.NewFreezer(t)
 			a := s.Start(stage.Pod{Name: "a", Command: []string{
 				programs.Actor, "-file", s.Record, "-name", "a", "-bear", "-on", "TERM=say",
@@ -108,8 +120,7 @@ func TestGuard_KillsTheCommandOfAFrozenContainerAtTheThaw(t *testing.T) {
 			if stopped {
 				a.Signal(syscall.SIGSTOP) // which it obeys as soon as it is thawed
 			}
-			const lease = 3 * time.Second // of newStage
-			s.Await("the lease has run out", func() bool { return boottime(t)-frozen > lease })
+			s.Await("the lease has run out", func() bool { return boottime(t)-frozen > guardLease })
 
 			thawed := boottime(t)
 			freezer.Thaw()
@@ -131,7 +142,7 @@ func TestGuard_KillsTheCommandOfAFrozenContainerAtTheThaw(t *testing.T) {
 func TestGuard_IsReplacedAtOnceWhenItIsKilled(t *testing.T) {
 	t.Parallel()
 	inBothPlaces(t, func(t *testing.T, notInit bool) {
-		s := newStage(t)
+		s := guardStage(t)
 		a := s.Start(stage.Pod{Name: "a", NotInit: notInit})
 		s.AwaitLeader(a)
 		first := awaitGuard(s, a)
@@ -156,7 +167,7 @@ func TestGuard_IsReplacedAtOnceWhenItIsKilled(t *testing.T) {
 
 func TestGuard_ThatCannotBeReplacedEndsTheCommandInGoodOrder(t *testing.T) {
 	t.Parallel()
-	s := newStage(t)
+	s := guardStage(t)
 	a := s.Start(stage.Pod{Name: "a"})
 	s.AwaitLeader(a)
 	guard := awaitGuard(s, a)
@@ -186,7 +197,7 @@ func TestGuard_ThatCannotBeReplacedEndsTheCommandInGoodOrder(t *testing.T) {
 func TestGuard_IsThereForACommandOnlyAndEndsWithItsGate(t *testing.T) {
 	t.Parallel()
 	inBothPlaces(t, func(t *testing.T, notInit bool) {
-		s := newStage(t)
+		s := guardStage(t)
 		s.LongLeases()
 		a := s.Start(stage.Pod{Name: "a", NotInit: notInit})
 		s.AwaitLeader(a)
@@ -212,7 +223,7 @@ func TestGuard_IsThereForACommandOnlyAndEndsWithItsGate(t *testing.T) {
 
 func TestGuard_GoesWithTheCommandWhereTheGateStandsByAgain(t *testing.T) {
 	t.Parallel()
-	s := newStage(t)
+	s := guardStage(t)
 	proxy := s.Proxy(nil)
 	a := s.Start(stage.Pod{Name: "a", Proxy: proxy, Env: map[string]string{"ON_LOST": "standby"}})
 	s.AwaitLeader(a)
@@ -229,7 +240,7 @@ func TestGuard_GoesWithTheCommandWhereTheGateStandsByAgain(t *testing.T) {
 
 func TestGuard_IsNothingToTheCommand(t *testing.T) {
 	t.Parallel()
-	s := newStage(t)
+	s := guardStage(t)
 	s.LongLeases()
 	locks := t.TempDir()
 	a := s.Start(stage.Pod{Name: "a", NotInit: true, Env: map[string]string{"LOCK_TYPE": "file", "LOCK_DIR": locks}})
@@ -265,7 +276,7 @@ func TestGuard_IsNothingToTheCommand(t *testing.T) {
 
 func TestGuard_HasLessThanTwoMegabytesToItself(t *testing.T) {
 	t.Parallel()
-	s := newStage(t)
+	s := guardStage(t)
 	s.LongLeases()
 	a := s.Start(stage.Pod{Name: "a"})
 	s.AwaitLeader(a)
