@@ -260,7 +260,13 @@ podSecurityContext: {runAsUser: 999, runAsNonRoot: true, fsGroup: 999, seccompPr
 service: {mode: podLabel}
 `}},
 	{name: "nulls that take defaults out", input: input{yaml: `
-app: {image: {repository: redis}, command: [redis-server], env: {A: null}, ports: {redis: null}, probes: {liveness: null}}
+app:
+  image: {repository: redis}
+  command: [redis-server]
+  env: {A: null}
+  ports: {redis: null, http: {containerPort: 80, protocol: null, appProtocol: null}}
+  probes: {liveness: null}
+service: {type: NodePort, ports: {http: {port: null, nodePort: null}}}
 commonLabels: {a: null}
 affinity: null
 tolerations: null
