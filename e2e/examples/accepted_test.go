@@ -1,6 +1,7 @@
 package examples
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -81,22 +82,33 @@ func TestExamples_AreAcceptedByTheAPIServer(t *testing.T) {
 	})
 }
 
-func TestRecorder_HasVolumesThatTheAPIServerAccepts(t *testing.T) {
+func TestVolumes_AreAcceptedByTheAPIServerAndMounted(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"recorder/volume.yaml", "recorder/reader.yaml"} {
-		t.Run(name, func(t *testing.T) {
+	// What the README of redis has beside its values file.
+	image := []string{"app.image.repository=redis", "app.command={redis-server}"}
+	for app, make := range map[string]func(*testing.T) []byte{
+		"recorder": chart("recorder", "recorder/values.yaml"),
+		"redis":    chartWith(image, "redis", "redis/values-volume.yaml"),
+	} {
+		t.Run(app, func(t *testing.T) {
 			t.Parallel()
-			apply(t, newNamespace(t, "privileged"), objects(t, file(name)(t)), metav1.DryRunAll)
+			volume := objects(t, file(app+"/volume.yaml")(t))
+			apply(t, newNamespace(t, "privileged"), volume, metav1.DryRunAll)
+			claim := only[*corev1.PersistentVolumeClaim](t, volume)
+			all := objects(t, make(t))
+			apply(t, newNamespace(t, "baseline"), all, metav1.DryRunAll)
+			if !slices.ContainsFunc(only[*appsv1.Deployment](t, all).Spec.Template.Spec.Volumes, func(v corev1.Volume) bool {
+				return v.PersistentVolumeClaim != nil && v.PersistentVolumeClaim.ClaimName == claim.Name
+			}) {
+				t.Errorf("its Pods do not mount the claim %s", claim.Name)
+			}
 		})
 	}
-	claim := only[*corev1.PersistentVolumeClaim](t, objects(t, file("recorder/volume.yaml")(t)))
-	volumes := only[*appsv1.Deployment](t, objects(t, chart("recorder", "recorder/values.yaml")(t))).Spec.Template.Spec.Volumes
-	for _, v := range volumes {
-		if v.PersistentVolumeClaim != nil && v.PersistentVolumeClaim.ClaimName == claim.Name {
-			return
-		}
-	}
-	t.Errorf("the recorder does not mount the claim %s", claim.Name)
+}
+
+func TestRecorder_HasAReaderThatTheAPIServerAccepts(t *testing.T) {
+	t.Parallel()
+	apply(t, newNamespace(t, "privileged"), objects(t, file("recorder/reader.yaml")(t)), metav1.DryRunAll)
 }
 
 // gated is the container that the gate runs in.

@@ -100,6 +100,11 @@ func build(folder string) ([]byte, error) {
 
 // chart is for helm install RELEASE with values files.
 func chart(release string, files ...string) func(*testing.T) []byte {
+	return chartWith(nil, release, files...)
+}
+
+// chartWith is the same with options --set.
+func chartWith(set []string, release string, files ...string) func(*testing.T) []byte {
 	return func(t *testing.T) []byte {
 		t.Helper()
 		install := action.NewInstall(&action.Configuration{Log: t.Logf})
@@ -114,7 +119,7 @@ func chart(release string, files ...string) func(*testing.T) []byte {
 		if err != nil {
 			t.Fatal(err)
 		}
-		options := values.Options{}
+		options := values.Options{Values: set}
 		for _, name := range files {
 			options.ValueFiles = append(options.ValueFiles, path(name))
 		}
