@@ -2,6 +2,7 @@ package chart
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -259,6 +260,56 @@ app:
 podSecurityContext: {runAsUser: 999, runAsNonRoot: true, fsGroup: 999, seccompProfile: {type: RuntimeDefault}}
 service: {mode: podLabel}
 `}},
+	{name: "a label of the Pods beside slices", input: input{yaml: `
+app: {image: {repository: redis}, command: [redis-server], ports: {redis: 6379}}
+election: {podLabel: example.org/role}
+`}},
+	{name: "a sidecar and a command", input: input{set: append(slices.Clone(twoValues), "mode=sidecar", "app.ports.redis=6379")}},
+	{name: "a sidecar that is asked for arguments, and variables of the app's own", input: input{yaml: `
+mode: sidecar
+app:
+  image: {repository: redis}
+  args: [--port, 6379]
+  env: {ELECTION_URL: "http://127.0.0.1:9999", ELECTION_FILE: null}
+sidecar: {statusFile: /run/election/leader}
+`}},
+	{name: "a sidecar with probes of all kinds", input: input{yaml: `
+mode: sidecar
+app:
+  image: {repository: redis}
+  ports: {http: 8080, grpc: 9000}
+  probes:
+    liveness: {httpGet: {path: "/$(A)/$$", port: http, httpHeaders: [{name: X-Count, value: 3}]}, initialDelaySeconds: 9}
+    readiness: {exec: {command: [redis-cli, -p, 6379, "$(A)"]}, successThreshold: 2}
+    startup: {grpc: {port: grpc}, terminationGracePeriodSeconds: 3}
+service: {headless: true}
+`}},
+	{name: "a sidecar with leader-elector's directory and label, in a StatefulSet", restricted: true, input: input{yaml: `
+mode: sidecar
+kind: StatefulSet
+app:
+  image: {repository: redis}
+  ports: {redis: 6379}
+  lifecycle: {postStart: {exec: {command: ["true"]}}}
+  securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}
+podSecurityContext: {runAsUser: 999, runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}}
+election: {podLabel: role=leader/follower, onLost: exit}
+sidecar: {statusDir: /tmp/leader_status/, statusFileExpiry: true}
+service: {mode: podLabel, type: NodePort}
+gate: {statusPort: 4040, extraEnv: {K8S_AWAIT_ELECTION_IDENTITY: me, A: 1}}
+extraVolumes: [{name: scratch, emptyDir: {}}]
+extraVolumeMounts: [{name: scratch, mountPath: /scratch}]
+extraInitContainers: [{name: prepare, image: busybox, volumeMounts: [{name: scratch, mountPath: /s}], securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}}]
+extraContainers: [{name: exporter, image: exporter, securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}}]
+podMonitor: {enabled: true}
+networkPolicy: {enabled: true}
+`}},
+	{name: "a sidecar in a Pod that is root", input: input{yaml: `
+mode: sidecar
+app: {image: {repository: redis}, securityContext: {capabilities: {drop: [ALL]}}}
+podSecurityContext: {runAsUser: 0}
+election: {podLabel: role}
+`}},
 	{name: "nulls that take defaults out", input: input{yaml: `
 app:
   image: {repository: redis}
@@ -277,6 +328,16 @@ nodeSelector: {kubernetes.io/os: null}
 // ciFile is the one of that name in the folder ci.
 func ciFile(name string) []string {
 	return []string{filepath.Join(folder, "ci", name+"-values.yaml")}
+}
+
+// eachGated is eachRow for those that have a gate.
+func eachGated(t *testing.T, check func(*testing.T, row, *rendering)) {
+	t.Helper()
+	eachRow(t, func(t *testing.T, row row, r *rendering) {
+		if workloadOf(t, r).isGated() {
+			check(t, row, r)
+		}
+	})
 }
 
 // eachRow renders each row in a test of its own.

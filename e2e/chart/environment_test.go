@@ -24,7 +24,7 @@ func TestEnvironment_HasNoVariableTwiceAndNoneThatTheGateDoesNotKnow(t *testing.
 	eachRow(t, func(t *testing.T, _ row, r *rendering) {
 		w := workloadOf(t, r)
 		seen := map[string]bool{}
-		for _, variable := range w.gated(t).Env {
+		for _, variable := range w.elected(t).Env {
 			if seen[variable.Name] {
 				t.Errorf("%s is set twice", variable.Name)
 			}
@@ -36,7 +36,7 @@ func TestEnvironment_HasNoVariableTwiceAndNoneThatTheGateDoesNotKnow(t *testing.
 		for _, c := range w.others() {
 			for _, variable := range c.Env {
 				if strings.HasPrefix(variable.Name, config.Prefix+"_") {
-					t.Errorf("container %s, which runs no gate, has %s", c.Name, variable.Name)
+					t.Errorf("container %s, which stands for no election, has %s", c.Name, variable.Name)
 				}
 			}
 		}
@@ -49,7 +49,7 @@ func TestEnvironment_HasNoVariableTwiceAndNoneThatTheGateDoesNotKnow(t *testing.
 func TestEnvironment_IsAcceptedByTheGate(t *testing.T) {
 	t.Parallel()
 	eachRow(t, func(t *testing.T, _ row, r *rendering) {
-		status, said := judge(t, workloadOf(t, r).gated(t))
+		status, said := judge(t, workloadOf(t, r).elected(t))
 		if !isAccepted(status, said) {
 			t.Errorf("the gate ends with %d and says\n%s", status, said)
 		}
@@ -58,7 +58,7 @@ func TestEnvironment_IsAcceptedByTheGate(t *testing.T) {
 
 func TestEnvironment_IsJudgedByTheGate(t *testing.T) {
 	t.Parallel()
-	c := workloadOf(t, render(t, input{set: twoValues})).gated(t)
+	c := workloadOf(t, render(t, input{set: twoValues})).elected(t)
 	for what, variable := range map[string]corev1.EnvVar{
 		"a bad value":          {Name: config.Prefix + "_LEASE_DURATION", Value: "soon"},
 		"an unknown variable":  {Name: config.Prefix + "_LEASE_DURATON", Value: "15"},
@@ -99,7 +99,11 @@ func judge(t *testing.T, c corev1.Container) (status int, said string) {
 	variables := environment(c, podFields(namespace, pod))
 	variables[config.Prefix+"_KUBECONFIG"] = kubeconfig
 	variables["PATH"] = "/usr/bin:/bin"
-	cmd := exec.CommandContext(t.Context(), programs.Gate, "true")
+	words := c.Args
+	if isGated(c) {
+		words = []string{"true"}
+	}
+	cmd := exec.CommandContext(t.Context(), programs.Gate, words...)
 	cmd.Env = []string{}
 	for _, name := range slices.Sorted(maps.Keys(variables)) {
 		cmd.Env = append(cmd.Env, name+"="+variables[name])

@@ -11,7 +11,7 @@ import (
 // that a change of the chart shows in review what it does. -update rewrites them.
 func TestGolden_FilesAreWhatIsRendered(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"minimal", "redis", "statefulset", "podlabel"} {
+	for _, name := range []string{"minimal", "redis", "statefulset", "podlabel", "sidecar"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			got := strings.TrimPrefix(render(t, input{files: ciFile(name)}).manifest, "---\n")

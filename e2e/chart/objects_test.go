@@ -137,14 +137,9 @@ func servicesOf(t *testing.T, r *rendering) (clients *corev1.Service, others []*
 	return clients, others
 }
 
-func TestService_LeadsToTheLeaderAlone(t *testing.T) {
+func TestService_LeadsWhereItsModeSays(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
-	t.Cleanup(func() {
-		if !t.Failed() && len(seen) < 2 {
-			t.Errorf("of the modes of a Service only %v came about", seen)
-		}
-	})
 	for _, row := range rows(t) {
 		r := render(t, row.input)
 		w := workloadOf(t, r)
@@ -152,9 +147,9 @@ func TestService_LeadsToTheLeaderAlone(t *testing.T) {
 		if service == nil {
 			continue
 		}
-		variables := environment(w.gated(t), podFields(namespace, "shop-0"))
+		variables := environment(w.elected(t), podFields(namespace, "shop-0"))
 		ports := map[string]corev1.ContainerPort{}
-		for _, port := range w.gated(t).Ports {
+		for _, port := range w.app(t).Ports {
 			ports[port.Name] = port
 		}
 		for _, port := range service.Spec.Ports {
@@ -163,49 +158,72 @@ func TestService_LeadsToTheLeaderAlone(t *testing.T) {
 				t.Errorf("%s: port %s goes to %v %s, the container has %v", row.name, port.Name, port.TargetPort, port.Protocol, target)
 			}
 		}
-		if label, is := variables["K8S_AWAIT_ELECTION_POD_LABEL"]; is {
+		published := variables["K8S_AWAIT_ELECTION_SERVICE_NAME"]
+		switch selector := service.Spec.Selector; {
+		case len(selector) == 0:
+			seen["slices"] = true
+			if published != service.Name {
+				t.Errorf("%s: the gate leads the Service %q, and it is %q", row.name, published, service.Name)
+			}
+			checkPublished(t, row.name, variables["K8S_AWAIT_ELECTION_SERVICE_PORTS_JSON"], service.Spec.Ports)
+			continue
+		case maps.Equal(selector, w.selector.MatchLabels):
+			seen["all"] = true
+			if w.isGated() {
+				t.Errorf("%s: the Service leads to standbys too", row.name)
+			}
+		default:
 			seen["podLabel"] = true
-			key, value, _ := strings.Cut(label, "=")
-			if service.Spec.Selector[key] != value || value == "" {
-				t.Errorf("%s: the Service selects %v, the leader is labelled %s", row.name, service.Spec.Selector, label)
+			key, leader := leaderLabel(variables["K8S_AWAIT_ELECTION_POD_LABEL"])
+			if selector[key] != leader || leader == "" {
+				t.Errorf("%s: the Service selects %v, the leader is labelled %s: %s", row.name, selector, key, leader)
 			}
 			if _, is := w.template.Labels[key]; is {
-				t.Errorf("%s: every Pod is labelled as the leader", row.name)
+				t.Errorf("%s: every Pod is labelled with %s", row.name, key)
 			}
-			delete(service.Spec.Selector, key)
-			if !maps.Equal(service.Spec.Selector, w.selector.MatchLabels) {
-				t.Errorf("%s: the Service selects %v beside the label", row.name, service.Spec.Selector)
+			delete(selector, key)
+			if !maps.Equal(selector, w.selector.MatchLabels) {
+				t.Errorf("%s: the Service selects %v beside the label", row.name, selector)
 			}
-			if _, is := variables["K8S_AWAIT_ELECTION_SERVICE_NAME"]; is {
-				t.Errorf("%s: the leader writes slices beside the label", row.name)
-			}
-			continue
 		}
-		seen["slices"] = true
-		if len(service.Spec.Selector) > 0 {
-			t.Errorf("%s: the Service selects %v", row.name, service.Spec.Selector)
+		if published != "" {
+			t.Errorf("%s: the leader writes slices of a Service that has a selector", row.name)
 		}
-		if got := variables["K8S_AWAIT_ELECTION_SERVICE_NAME"]; got != service.Name {
-			t.Errorf("%s: the gate leads the Service %q, and it is %q", row.name, got, service.Name)
-		}
-		var published []struct {
-			Name, Protocol string
-			Port           int32
-			AppProtocol    *string
-		}
-		if err := json.Unmarshal([]byte(variables["K8S_AWAIT_ELECTION_SERVICE_PORTS_JSON"]), &published); err != nil {
-			t.Errorf("%s: SERVICE_PORTS_JSON: %v", row.name, err)
-		}
-		if len(published) != len(service.Spec.Ports) {
-			t.Errorf("%s: the gate publishes %d ports of %d", row.name, len(published), len(service.Spec.Ports))
-		}
-		for i, port := range published {
-			of := service.Spec.Ports[i]
-			same := port.Name == of.Name && port.Port == of.TargetPort.IntVal && port.Protocol == string(of.Protocol) &&
-				(port.AppProtocol == nil) == (of.AppProtocol == nil) && (port.AppProtocol == nil || *port.AppProtocol == *of.AppProtocol)
-			if !same {
-				t.Errorf("%s: the gate publishes %+v for the port %+v", row.name, port, of)
-			}
+	}
+	if len(seen) != 3 {
+		t.Errorf("of the modes of a Service only %v came about", seen)
+	}
+}
+
+// leaderLabel is what a value of POD_LABEL says of the leader.
+func leaderLabel(text string) (key, value string) {
+	key, values, given := strings.Cut(text, "=")
+	if !given {
+		return key, "leader"
+	}
+	value, _, _ = strings.Cut(values, "/")
+	return key, value
+}
+
+func checkPublished(t *testing.T, name, text string, ports []corev1.ServicePort) {
+	t.Helper()
+	var published []struct {
+		Name, Protocol string
+		Port           int32
+		AppProtocol    *string
+	}
+	if err := json.Unmarshal([]byte(text), &published); err != nil {
+		t.Errorf("%s: SERVICE_PORTS_JSON: %v", name, err)
+	}
+	if len(published) != len(ports) {
+		t.Fatalf("%s: the gate publishes %d ports of %d", name, len(published), len(ports))
+	}
+	for i, port := range published {
+		of := ports[i]
+		same := port.Name == of.Name && port.Port == of.TargetPort.IntVal && port.Protocol == string(of.Protocol) &&
+			(port.AppProtocol == nil) == (of.AppProtocol == nil) && (port.AppProtocol == nil || *port.AppProtocol == *of.AppProtocol)
+		if !same {
+			t.Errorf("%s: the gate publishes %+v for the port %+v", name, port, of)
 		}
 	}
 }

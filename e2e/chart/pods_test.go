@@ -57,8 +57,8 @@ func number(fields map[string]any, key string) int32 {
 // probe.
 func TestProbes_OfTheKubeletAskTheGateAndGiveItASecondMore(t *testing.T) {
 	t.Parallel()
-	eachRow(t, func(t *testing.T, row row, r *rendering) {
-		c := workloadOf(t, r).gated(t)
+	eachGated(t, func(t *testing.T, row row, r *rendering) {
+		c := workloadOf(t, r).app(t)
 		_, port, _ := strings.Cut(environment(c, nil)["K8S_AWAIT_ELECTION_STATUS_ENDPOINT"], ":")
 		written := probeValues(t, row.input)
 		for _, p := range probes {
@@ -97,8 +97,8 @@ func TestProbes_OfTheKubeletAskTheGateAndGiveItASecondMore(t *testing.T) {
 // The gate is told the probe as the user wrote it, but for the names of ports.
 func TestProbes_ReachTheGateWithNumericPorts(t *testing.T) {
 	t.Parallel()
-	eachRow(t, func(t *testing.T, row row, r *rendering) {
-		c := workloadOf(t, r).gated(t)
+	eachGated(t, func(t *testing.T, row row, r *rendering) {
+		c := workloadOf(t, r).app(t)
 		variables := environment(c, podFields(namespace, "shop-0"))
 		written := probeValues(t, row.input)
 		for _, p := range probes {
@@ -166,17 +166,17 @@ func portNumber(name string, c corev1.Container) int {
 
 const tokenPath = "/var/run/secrets/kubernetes.io/serviceaccount"
 
-func TestToken_IsInTheGatedContainerAlone(t *testing.T) {
+func TestToken_IsInTheElectedContainerAlone(t *testing.T) {
 	t.Parallel()
 	eachRow(t, func(t *testing.T, _ row, r *rendering) {
 		w := workloadOf(t, r)
 		if mount := w.template.Spec.AutomountServiceAccountToken; mount == nil || *mount {
 			t.Error("the kubelet mounts the token into every container")
 		}
-		mounts := w.gated(t).VolumeMounts
+		mounts := w.elected(t).VolumeMounts
 		i := slices.IndexFunc(mounts, func(m corev1.VolumeMount) bool { return m.MountPath == tokenPath })
 		if i < 0 || !mounts[i].ReadOnly {
-			t.Fatalf("the gate has no token: %v", mounts)
+			t.Fatalf("who stands for election has no token: %v", mounts)
 		}
 		volume := mounts[i].Name
 		for _, c := range w.others() {
@@ -225,7 +225,10 @@ func TestGate_IsInstalledWhereTheAppCannotChangeIt(t *testing.T) {
 	baked := 0
 	for _, row := range rows(t) {
 		w := workloadOf(t, render(t, row.input))
-		c, installer := w.gated(t), w.installer()
+		if !w.isGated() {
+			continue
+		}
+		c, installer := w.app(t), w.installer()
 		if installer == nil {
 			baked++
 			continue
@@ -284,13 +287,13 @@ func TestApp_KeepsItsSecurityContextAndResources(t *testing.T) {
 		if err := json.Unmarshal(text, &written); err != nil {
 			t.Fatal(err)
 		}
-		if got := w.gated(t).SecurityContext; !reflect.DeepEqual(got, written.App.SecurityContext) {
+		if got := w.app(t).SecurityContext; !reflect.DeepEqual(got, written.App.SecurityContext) {
 			t.Errorf("the app has the security context %v, want %v", got, written.App.SecurityContext)
 		}
 		if got := w.template.Spec.SecurityContext; !reflect.DeepEqual(got, written.PodSecurityContext) {
 			t.Errorf("the Pod has the security context %v, want %v", got, written.PodSecurityContext)
 		}
-		if got := w.gated(t).Resources; !reflect.DeepEqual(got, written.App.Resources) {
+		if got := w.app(t).Resources; !reflect.DeepEqual(got, written.App.Resources) {
 			t.Errorf("the app has the resources %v, want %v", got, written.App.Resources)
 		}
 	})
@@ -300,13 +303,13 @@ func TestApp_KeepsItsSecurityContextAndResources(t *testing.T) {
 // is killed has to run out.
 func TestApp_IsStoppedBeforeTheGracePeriodEnds(t *testing.T) {
 	t.Parallel()
-	eachRow(t, func(t *testing.T, _ row, r *rendering) {
+	eachGated(t, func(t *testing.T, _ row, r *rendering) {
 		w := workloadOf(t, r)
 		if w.template.Spec.TerminationGracePeriodSeconds == nil {
 			t.Fatal("no grace period")
 		}
 		grace := time.Duration(*w.template.Spec.TerminationGracePeriodSeconds) * time.Second
-		text := environment(w.gated(t), nil)["K8S_AWAIT_ELECTION_STOP_TIMEOUT"]
+		text := environment(w.app(t), nil)["K8S_AWAIT_ELECTION_STOP_TIMEOUT"]
 		if _, err := strconv.Atoi(text); err == nil {
 			text += "s"
 		}
@@ -364,7 +367,7 @@ func TestPods_MeetThePodSecurityStandards(t *testing.T) {
 }
 
 // Whatever the app is, what the chart adds to its Pod is no reason to refuse it.
-func TestPods_HaveInitAndTestContainersThatMeetRestricted(t *testing.T) {
+func TestPods_HaveContainersOfOurOwnThatMeetRestricted(t *testing.T) {
 	t.Parallel()
 	evaluator, err := policy.NewEvaluator(policy.DefaultChecks(), nil)
 	if err != nil {
@@ -373,8 +376,8 @@ func TestPods_HaveInitAndTestContainersThatMeetRestricted(t *testing.T) {
 	version := api.LevelVersion{Level: api.LevelRestricted, Version: api.LatestVersion()}
 	eachRow(t, func(t *testing.T, _ row, r *rendering) {
 		pods := all[*corev1.Pod](r)
-		if installer := workloadOf(t, r).installer(); installer != nil {
-			pods = append(pods, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "init"}, Spec: corev1.PodSpec{Containers: []corev1.Container{*installer}}})
+		for _, own := range workloadOf(t, r).own() {
+			pods = append(pods, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "own"}, Spec: corev1.PodSpec{InitContainers: []corev1.Container{own}}})
 		}
 		for _, pod := range pods {
 			result := policy.AggregateCheckResults(evaluator.EvaluatePod(version, &pod.ObjectMeta, &pod.Spec))

@@ -17,7 +17,11 @@ import (
 // runs first, and only knows keys and types.
 func TestRefusals_NameTheKeyAndGiveAnExample(t *testing.T) {
 	t.Parallel()
-	const app = "app: {image: {repository: redis}, command: [redis-server]}\n"
+	const (
+		app     = "app: {image: {repository: redis}, command: [redis-server]}\n"
+		sidecar = "mode: sidecar\n"
+		image   = "app: {image: {repository: redis}}\n"
+	)
 	for _, row := range []struct {
 		name, yaml string
 		set        []string
@@ -56,6 +60,23 @@ func TestRefusals_NameTheKeyAndGiveAnExample(t *testing.T) {
 		{name: "a grace period of a readiness probe", yaml: "app: {image: {repository: redis}, command: [a], probes: {readiness: {tcpSocket: {port: 1}, terminationGracePeriodSeconds: 2}}}", key: "app.probes.readiness.terminationGracePeriodSeconds"},
 		{name: "a variable of the gate's", yaml: "app: {image: {repository: redis}, command: [a], env: {K8S_AWAIT_ELECTION_NAME: x}}", key: "app.env.K8S_AWAIT_ELECTION_NAME", why: "gate.extraEnv"},
 		{name: "a variable in two places", yaml: "app: {image: {repository: redis}, command: [a], env: {A: 1}}\ngate: {extraEnv: {A: 2}}", key: "app.env.A", why: "gate.extraEnv"},
+		{name: "a Service for all behind a gate", yaml: app + "service: {mode: all}", key: "service.mode", why: "standbys"},
+		{name: "a sidecar's file behind a gate", yaml: app + "sidecar: {statusFile: /run/election/leader}", key: "sidecar.statusFile", why: "mode=sidecar"},
+		{name: "a label that says the same of all", yaml: app + "election: {podLabel: role=standby}", key: "election.podLabel", why: "standby"},
+		{name: "a label that all Pods have", yaml: app + "election: {podLabel: role}\npodLabels: {role: leader}", key: "election.podLabel", why: "podLabels"},
+		{name: "a label that the selectors have", yaml: app + "election: {podLabel: app.kubernetes.io/name=a/b}", key: "election.podLabel", why: "the chart"},
+		{name: "a stop signal beside a sidecar", yaml: sidecar + "app: {image: {repository: redis}, stopSignal: QUIT}", key: "app.stopSignal", why: "STOPSIGNAL"},
+		{name: "a baked sidecar", yaml: sidecar + image + "gate: {delivery: baked}", key: "gate.delivery", why: "a container of its own"},
+		{name: "slices beside a sidecar", yaml: sidecar + image + "service: {mode: slices}", key: "service.mode", why: "podLabel"},
+		{name: "a file at the root", yaml: sidecar + image + "sidecar: {statusFile: /leader}", key: "sidecar.statusFile", why: "a folder of its own"},
+		{name: "a file that is relative", yaml: sidecar + image + "sidecar: {statusFile: run/leader}", key: "sidecar.statusFile", why: "full path"},
+		{name: "a file that is a folder", yaml: sidecar + image + "sidecar: {statusFile: /run/leader/}", key: "sidecar.statusFile", why: "full path"},
+		{name: "a folder that is the root", yaml: sidecar + image + "sidecar: {statusDir: //}", key: "sidecar.statusDir", why: "a folder of its own"},
+		{name: "a folder that is relative", yaml: sidecar + image + "sidecar: {statusDir: tmp/leader}", key: "sidecar.statusDir", why: "full path"},
+		{name: "a file and a folder", yaml: sidecar + image + "sidecar: {statusDir: /a, statusFile: /b/c}", key: "sidecar.statusDir", why: "sidecar.statusFile"},
+		{name: "the expiry in no file", yaml: sidecar + image + "sidecar: {statusFileExpiry: true}", key: "sidecar.statusFileExpiry", why: "there is none"},
+		{name: "a sidecar without an image", yaml: sidecar, key: "app.image.repository"},
+		{name: "a sidecar that shares processes", yaml: sidecar + image + "shareProcessNamespace: true", key: "shareProcessNamespace", why: "its own lease"},
 		{name: "volumes of their own without a StatefulSet", yaml: app + "volumeClaimTemplates: [{metadata: {name: a}}]", key: "volumeClaimTemplates", why: "kind=StatefulSet"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -90,6 +111,9 @@ func TestRefusals_AreNoneOfWhatOnlyLooksLikeIt(t *testing.T) {
 		"root with KILL":                 "app: {image: {repository: redis}, command: [a], securityContext: {runAsUser: 0, capabilities: {drop: [ALL], add: [KILL]}}}",
 		"a user without KILL":            "app: {image: {repository: redis}, command: [a], securityContext: {runAsUser: 7, capabilities: {drop: [ALL]}}}\npodSecurityContext: {runAsUser: 0}",
 		"an unknown user without KILL":   "app: {image: {repository: redis}, command: [a], securityContext: {capabilities: {drop: [ALL]}}}",
+		"a lifecycle beside a sidecar":   "mode: sidecar\napp: {image: {repository: redis}, lifecycle: {preStop: {sleep: {seconds: 5}}}}",
+		"root without KILL, and no gate": "mode: sidecar\napp: {image: {repository: redis}, securityContext: {runAsUser: 0, capabilities: {drop: [ALL]}}}",
+		"a variable in two containers":   "mode: sidecar\napp: {image: {repository: redis}, env: {A: 1}}\ngate: {extraEnv: {A: 2}}",
 		"one number of two protocols":    "app: {image: {repository: redis}, command: [a], ports: {a: 53, b: {containerPort: 53, protocol: UDP}}}",
 		"the gate's number by UDP":       "app: {image: {repository: redis}, command: [a], ports: {a: {containerPort: 9999, protocol: UDP}}}",
 	} {

@@ -74,7 +74,7 @@ func start(t *testing.T, s *stage.Stage, r *rendering, name string) *stage.Conta
 		t.Fatal(err)
 	}
 	variables := map[string]string{}
-	for key, value := range environment(w.gated(t), podFields(s.Namespace, name)) {
+	for key, value := range environment(w.elected(t), podFields(s.Namespace, name)) {
 		if key, ours := strings.CutPrefix(key, config.Prefix+"_"); ours {
 			variables[key] = value
 		}

@@ -74,7 +74,7 @@ func TestTexts_ReachTheContainerAsTyped(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			c := workloadOf(t, render(t, row.input)).gated(t)
+			c := workloadOf(t, render(t, row.input)).app(t)
 			got := append(slices.Clone(c.Command), c.Args...)[1:]
 			if strings.HasPrefix(row.command[0], "-") {
 				row.command = append([]string{"--"}, row.command...) // or it is taken for an option of the gate's

@@ -41,18 +41,54 @@ func workloadOf(t *testing.T, r *rendering) workload {
 
 const program = "k8s-await-election"
 
-// gated is the container that runs the gate.
-func (w workload) gated(t *testing.T) corev1.Container {
+// app is the container of the user's image.
+func (w workload) app(t *testing.T) corev1.Container {
 	t.Helper()
-	i := slices.IndexFunc(w.template.Spec.Containers, isGated)
-	if i < 0 {
-		t.Fatal("no container runs the gate")
-	}
-	return w.template.Spec.Containers[i]
+	return w.template.Spec.Containers[w.index(t, func(c corev1.Container) bool { return c.Name == "app" })]
 }
+
+func (w workload) index(t *testing.T, is func(corev1.Container) bool) int {
+	t.Helper()
+	i := slices.IndexFunc(w.template.Spec.Containers, is)
+	if i < 0 {
+		t.Fatal("no such container")
+	}
+	return i
+}
+
+// isGated tells whether the app's command is behind the gate.
+func (w workload) isGated() bool { return slices.ContainsFunc(w.template.Spec.Containers, isGated) }
 
 func isGated(c corev1.Container) bool {
 	return len(c.Command) > 0 && path.Base(c.Command[0]) == program
+}
+
+// isSidecar tells whether a container is the program without a command.
+func isSidecar(c corev1.Container) bool {
+	return c.Name == program && c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
+}
+
+// elected is the container that stands for election: it runs the gate, or is the
+// sidecar.
+func (w workload) elected(t *testing.T) corev1.Container {
+	t.Helper()
+	for _, c := range w.template.Spec.InitContainers {
+		if isSidecar(c) {
+			return c
+		}
+	}
+	return w.template.Spec.Containers[w.index(t, isGated)]
+}
+
+// own are all containers of the chart's own image.
+func (w workload) own() []corev1.Container {
+	var found []corev1.Container
+	for _, c := range w.template.Spec.InitContainers {
+		if c.Name == program {
+			found = append(found, c)
+		}
+	}
+	return found
 }
 
 // installer is the init container that brings the gate; nil: none does.
@@ -65,15 +101,11 @@ func (w workload) installer() *corev1.Container {
 	return nil
 }
 
-// others are all containers but the gated one.
+// others are all containers but the elected one.
 func (w workload) others() []corev1.Container {
-	others := slices.Clone(w.template.Spec.InitContainers)
-	for _, c := range w.template.Spec.Containers {
-		if !isGated(c) {
-			others = append(others, c)
-		}
-	}
-	return others
+	return slices.DeleteFunc(slices.Concat(w.template.Spec.InitContainers, w.template.Spec.Containers), func(c corev1.Container) bool {
+		return isGated(c) || isSidecar(c)
+	})
 }
 
 // pod is one that the workload's controller would make.

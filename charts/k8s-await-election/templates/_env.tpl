@@ -1,15 +1,39 @@
 {{/*
-The environment of the app's container: the gate's, the app's, and then the
-probes, whose exec commands may refer to the app's. gate.extraEnv replaces what
-has the same name: a list that names a variable twice is refused by server-side
-apply.
+The environment of the app's container. Behind a gate: the gate's, the app's, and
+then the probes, whose exec commands may refer to the app's. Beside a sidecar: where
+to ask it, unless the app has variables of these names, and the app's.
+*/}}
+{{- define "k8s-await-election.appEnv" -}}
+{{- $own := include "k8s-await-election.env" .Values.app.env | fromYamlArray -}}
+{{- if include "k8s-await-election.gated" . }}
+{{- include "k8s-await-election.environment" (dict "root" . "variables" (concat
+      (include "k8s-await-election.electionEnv" . | fromYamlArray)
+      $own
+      (include "k8s-await-election.probeEnv" . | fromYamlArray))) }}
+{{- else }}
+{{- $asks := list (dict "name" "ELECTION_URL" "value" (printf "http://localhost:%d" (int .Values.gate.statusPort))) -}}
+{{- with include "k8s-await-election.leaderFile" . -}}
+{{- $asks = append $asks (dict "name" "ELECTION_FILE" "value" .) -}}
+{{- end -}}
+{{- range $asks }}
+{{- if not (hasKey ($.Values.app.env | default dict) .name) }}
+{{ toYaml (list .) }}
+{{- end }}
+{{- end }}
+{{- with $own }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/*
+The environment of the container that k8s-await-election runs in: dict "root" $
+"variables" […]. gate.extraEnv replaces what has the same name: a list that names a
+variable twice is refused by server-side apply.
 */}}
 {{- define "k8s-await-election.environment" -}}
-{{- $extra := .Values.gate.extraEnv | default dict -}}
-{{- range concat
-      (include "k8s-await-election.gateEnv" . | fromYamlArray)
-      (include "k8s-await-election.env" .Values.app.env | fromYamlArray)
-      (include "k8s-await-election.probeEnv" . | fromYamlArray) }}
+{{- $extra := .root.Values.gate.extraEnv | default dict -}}
+{{- range .variables }}
 {{- if not (hasKey $extra .name) }}
 {{ toYaml (list .) }}
 {{- end }}
@@ -17,10 +41,13 @@ apply.
 {{- include "k8s-await-election.env" $extra }}
 {{- end }}
 
-{{- define "k8s-await-election.gateEnv" -}}
+{{- define "k8s-await-election.electionEnv" -}}
 {{- $name := include "k8s-await-election.fullname" . -}}
+{{- $gated := include "k8s-await-election.gated" . -}}
+{{- if $gated }}
 - name: K8S_AWAIT_ELECTION_ENABLED
   value: "1"
+{{- end }}
 - name: K8S_AWAIT_ELECTION_NAME
   value: {{ $name | quote }}
 - name: K8S_AWAIT_ELECTION_LOCK_NAME
@@ -35,23 +62,39 @@ apply.
   valueFrom: {fieldRef: {apiVersion: v1, fieldPath: metadata.namespace}}
 - name: K8S_AWAIT_ELECTION_POD_UID
   valueFrom: {fieldRef: {apiVersion: v1, fieldPath: metadata.uid}}
+{{- if $gated }}
 - name: K8S_AWAIT_ELECTION_POD_IP
   valueFrom: {fieldRef: {apiVersion: v1, fieldPath: status.podIPs}}
 - name: K8S_AWAIT_ELECTION_NODE_NAME
   valueFrom: {fieldRef: {apiVersion: v1, fieldPath: spec.nodeName}}
+{{- end }}
 - name: K8S_AWAIT_ELECTION_STATUS_ENDPOINT
   value: ":{{ int .Values.gate.statusPort }}"
+{{- if $gated }}
 - name: K8S_AWAIT_ELECTION_STOP_TIMEOUT
   value: {{ include "k8s-await-election.stopTimeout" . | quote }}
+{{- end }}
 {{- if include "k8s-await-election.publishes" . }}
 - name: K8S_AWAIT_ELECTION_SERVICE_NAME
   value: {{ $name | quote }}
 - name: K8S_AWAIT_ELECTION_SERVICE_PORTS_JSON
   value: {{ include "k8s-await-election.endpointPorts" . | quote }}
 {{- end }}
-{{- if eq .Values.service.mode "podLabel" }}
+{{- with include "k8s-await-election.roleLabel" . }}
 - name: K8S_AWAIT_ELECTION_POD_LABEL
-  value: {{ include "k8s-await-election.roleLabel" . | quote }}
+  value: {{ quote . }}
+{{- end }}
+{{- with .Values.sidecar.statusFile }}
+- name: K8S_AWAIT_ELECTION_STATUS_FILE
+  value: {{ quote . }}
+{{- end }}
+{{- with .Values.sidecar.statusDir }}
+- name: K8S_AWAIT_ELECTION_STATUS_DIR
+  value: {{ quote . }}
+{{- end }}
+{{- if .Values.sidecar.statusFileExpiry }}
+- name: K8S_AWAIT_ELECTION_STATUS_FILE_EXPIRY
+  value: "true"
 {{- end }}
 {{- with .Values.app.stopSignal }}
 - name: K8S_AWAIT_ELECTION_STOP_SIGNAL

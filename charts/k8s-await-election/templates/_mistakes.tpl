@@ -13,21 +13,14 @@ What the schema cannot say in a sentence. All mistakes are told at once.
 {{- if not $app.image.repository -}}
 {{- $mistakes = append $mistakes "app.image.repository is missing: it names the app's image. Example: --set app.image.repository=redis" -}}
 {{- end -}}
-{{- if not (first ($app.command | default (list ""))) -}}
-{{- $mistakes = append $mistakes (printf "app.command is missing: a Pod that sets a command loses the image's ENTRYPOINT and CMD, and the gate is set as its command; so write out what \"docker image inspect %s\" shows of both. Example: --set 'app.command={redis-server,--port,6379}'" ($app.image.repository | default "IMAGE")) -}}
-{{- end -}}
-{{- if $app.lifecycle -}}
-{{- $mistakes = append $mistakes "app.lifecycle is refused: its hooks would run on standbys too, where the app does not run. Put what postStart does into app.command, and instead of preStop name the signal that ends the app. Example: app.stopSignal: QUIT" -}}
-{{- end -}}
+{{- $first := ternary "the gate has to be the first process of its container, or a killed gate leaves the app running" "the sidecar has to be the first process of its container, or, started again, it would not know its own lease" (eq (include "k8s-await-election.gated" .) "true") -}}
 {{- if .Values.shareProcessNamespace -}}
-{{- $mistakes = append $mistakes "shareProcessNamespace is refused: the gate has to be the first process of its container, or a killed gate leaves the app running. Leave it out, and look into the container with kubectl debug. Example: shareProcessNamespace: false" -}}
+{{- $mistakes = append $mistakes (printf "shareProcessNamespace is refused: %s. Leave it out, and look into the container with kubectl debug. Example: shareProcessNamespace: false" $first) -}}
 {{- end -}}
 {{- if .Values.hostPID -}}
-{{- $mistakes = append $mistakes "hostPID is refused: the gate has to be the first process of its container, or a killed gate leaves the app running. Example: hostPID: false" -}}
+{{- $mistakes = append $mistakes (printf "hostPID is refused: %s. Example: hostPID: false" $first) -}}
 {{- end -}}
-{{- if include "k8s-await-election.cannotKill" . -}}
-{{- $mistakes = append $mistakes "app.securityContext.capabilities drops KILL from a container that runs as root: when the app has changed to another user, the gate could not end it. Add KILL, or run as that user from the start. Example: app.securityContext.capabilities.add: [KILL], or app.securityContext.runAsUser: 999" -}}
-{{- end -}}
+{{- $mistakes = concat $mistakes (include (ternary "k8s-await-election.gateMistakes" "k8s-await-election.sidecarMistakes" (eq (include "k8s-await-election.gated" .) "true")) . | fromJsonArray) -}}
 
 {{- $ports := include "k8s-await-election.appPorts" . | fromJsonArray -}}
 {{- $status := int .Values.gate.statusPort -}}
@@ -84,8 +77,17 @@ What the schema cannot say in a sentence. All mistakes are told at once.
 {{- range $name, $value := $app.env -}}
 {{- if hasPrefix "K8S_AWAIT_ELECTION_" $name -}}
 {{- $mistakes = append $mistakes (printf "app.env.%s is a variable of the gate. Set it there. Example: gate.extraEnv.%s" $name $name) -}}
-{{- else if hasKey ($.Values.gate.extraEnv | default dict) $name -}}
-{{- $mistakes = append $mistakes (printf "app.env.%s is in gate.extraEnv too. Leave one of them out; both are the same container's. Example: --set gate.extraEnv.%s=null" $name $name) -}}
+{{- end -}}
+{{- end -}}
+{{- with include "k8s-await-election.roleLabel" . -}}
+{{- $label := include "k8s-await-election.roleLabelParts" $ | fromJson -}}
+{{- if eq $label.leader $label.standby -}}
+{{- $mistakes = append $mistakes (printf "election.podLabel says %q on the leader and on the others. Example: --set election.podLabel=%s=leader/standby" $label.leader $label.key) -}}
+{{- end -}}
+{{- range $where, $labels := dict "podLabels" $.Values.podLabels "commonLabels" $.Values.commonLabels "the chart" (include "k8s-await-election.selectorLabels" $ | fromYaml) -}}
+{{- if get ($labels | default dict) $label.key -}}
+{{- $mistakes = append $mistakes (printf "election.podLabel: every Pod has the label %s already, from %s. Choose another. Example: --set election.podLabel=example.org/role" $label.key $where) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- if and .Values.service.headless (ne (.Values.service.type | default "ClusterIP") "ClusterIP") -}}
@@ -93,6 +95,62 @@ What the schema cannot say in a sentence. All mistakes are told at once.
 {{- end -}}
 {{- if and .Values.volumeClaimTemplates (ne .Values.kind "StatefulSet") -}}
 {{- $mistakes = append $mistakes "volumeClaimTemplates needs a StatefulSet. Example: --set kind=StatefulSet" -}}
+{{- end -}}
+{{- toJson $mistakes -}}
+{{- end }}
+
+{{- define "k8s-await-election.gateMistakes" -}}
+{{- $app := .Values.app -}}
+{{- $mistakes := list -}}
+{{- if not (first ($app.command | default (list ""))) -}}
+{{- $mistakes = append $mistakes (printf "app.command is missing: a Pod that sets a command loses the image's ENTRYPOINT and CMD, and the gate is set as its command; so write out what \"docker image inspect %s\" shows of both. Example: --set 'app.command={redis-server,--port,6379}'" ($app.image.repository | default "IMAGE")) -}}
+{{- end -}}
+{{- if $app.lifecycle -}}
+{{- $mistakes = append $mistakes "app.lifecycle is refused: its hooks would run on standbys too, where the app does not run. Put what postStart does into app.command, and instead of preStop name the signal that ends the app. Example: app.stopSignal: QUIT" -}}
+{{- end -}}
+{{- if include "k8s-await-election.cannotKill" . -}}
+{{- $mistakes = append $mistakes "app.securityContext.capabilities drops KILL from a container that runs as root: when the app has changed to another user, the gate could not end it. Add KILL, or run as that user from the start. Example: app.securityContext.capabilities.add: [KILL], or app.securityContext.runAsUser: 999" -}}
+{{- end -}}
+{{- if eq (include "k8s-await-election.serviceMode" .) "all" -}}
+{{- $mistakes = append $mistakes "service.mode all goes with the mode sidecar: behind the gate the app runs on the leader alone, and the standbys would get their share of the clients. Example: --set service.mode=slices" -}}
+{{- end -}}
+{{- range $key, $value := .Values.sidecar -}}
+{{- if $value -}}
+{{- $mistakes = append $mistakes (printf "sidecar.%s goes with the mode sidecar: behind the gate the app runs on the leader alone, and need not ask. Example: --set mode=sidecar" $key) -}}
+{{- end -}}
+{{- end -}}
+{{- range $name, $value := $app.env -}}
+{{- if hasKey ($.Values.gate.extraEnv | default dict) $name -}}
+{{- $mistakes = append $mistakes (printf "app.env.%s is in gate.extraEnv too. Leave one of them out; both are the same container's. Example: --set gate.extraEnv.%s=null" $name $name) -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $mistakes -}}
+{{- end }}
+
+{{- define "k8s-await-election.sidecarMistakes" -}}
+{{- $mistakes := list -}}
+{{- with .Values.app.stopSignal -}}
+{{- $mistakes = append $mistakes "app.stopSignal goes with the mode gate: beside a sidecar the kubelet ends the app, by the STOPSIGNAL of its image. Example: --set app.stopSignal=" -}}
+{{- end -}}
+{{- if eq .Values.gate.delivery "baked" -}}
+{{- $mistakes = append $mistakes "gate.delivery baked goes with the mode gate: the sidecar is a container of its own, of gate.image. Example: --set gate.delivery=initContainer" -}}
+{{- end -}}
+{{- if eq (include "k8s-await-election.serviceMode" .) "slices" -}}
+{{- $mistakes = append $mistakes "service.mode slices goes with the mode gate: the sidecar does not know when the app is ready. The Service can lead to the leader by the label of its Pod, or to all Pods. Example: --set service.mode=podLabel" -}}
+{{- end -}}
+{{- with .Values.sidecar -}}
+{{- if and .statusFile .statusDir -}}
+{{- $mistakes = append $mistakes "sidecar.statusDir and sidecar.statusFile say the same in two forms. Leave one of them out. Example: --set sidecar.statusDir=" -}}
+{{- end -}}
+{{- if and .statusFile (or (not (isAbs .statusFile)) (ne (clean .statusFile) .statusFile) (eq (dir .statusFile) "/")) -}}
+{{- $mistakes = append $mistakes "sidecar.statusFile must be the full path of a file in a folder of its own, which becomes a volume. Example: --set sidecar.statusFile=/run/election/leader" -}}
+{{- end -}}
+{{- if and .statusDir (or (not (isAbs .statusDir)) (eq (clean .statusDir) "/")) -}}
+{{- $mistakes = append $mistakes "sidecar.statusDir must be the full path of a folder of its own, which becomes a volume. Example: --set sidecar.statusDir=/run/election" -}}
+{{- end -}}
+{{- if and .statusFileExpiry (not .statusFile) (not .statusDir) -}}
+{{- $mistakes = append $mistakes "sidecar.statusFileExpiry is about a file, and there is none. Example: --set sidecar.statusFile=/run/election/leader" -}}
+{{- end -}}
 {{- end -}}
 {{- toJson $mistakes -}}
 {{- end }}

@@ -30,12 +30,45 @@ StatefulSet puts its own name and a hash.
 {{- .Values.election.leaseName | default (include "k8s-await-election.fullname" .) -}}
 {{- end }}
 
+{{/* Whether the app's command is behind the gate: "true", or "" beside a sidecar. */}}
+{{- define "k8s-await-election.gated" -}}
+{{- if eq (.Values.mode | default "gate") "gate" }}true{{ end -}}
+{{- end }}
+
+{{/* service.mode, or what is right where the user says nothing. */}}
+{{- define "k8s-await-election.serviceMode" -}}
+{{- .Values.service.mode | default (ternary "slices" "all" (eq (include "k8s-await-election.gated" .) "true")) -}}
+{{- end }}
+
 {{/*
-The label that the gate keeps on its Pod, as KEY=VALUE of the leader. Its key is
-this release's own: a gate takes it off all other Pods of the namespace.
+The label that tells the leader's Pod from the others, as the user or the chart
+writes it, KEY=LEADER/STANDBY; "" for none.
 */}}
 {{- define "k8s-await-election.roleLabel" -}}
+{{- if .Values.election.podLabel -}}
+{{- .Values.election.podLabel -}}
+{{- else if eq (include "k8s-await-election.serviceMode" .) "podLabel" -}}
 k8s-await-election/{{ include "k8s-await-election.fullname" . }}=leader
+{{- end -}}
+{{- end }}
+
+{{/* Its parts, as JSON: key, leader, standby. */}}
+{{- define "k8s-await-election.roleLabelParts" -}}
+{{- $both := splitn "=" 2 (include "k8s-await-election.roleLabel" .) -}}
+{{- $values := splitn "/" 2 ($both._1 | default "leader") -}}
+{{- dict "key" $both._0 "leader" $values._0 "standby" ($values._1 | default "standby") | toJson -}}
+{{- end }}
+
+{{/* The leader's label, for a selector. */}}
+{{- define "k8s-await-election.leaderLabel" -}}
+{{- $label := include "k8s-await-election.roleLabelParts" . | fromJson -}}
+{{ $label.key }}: {{ $label.leader | quote }}
+{{- end }}
+
+{{/* Path of the file that is there while the Pod leads; "" for none. */}}
+{{- define "k8s-await-election.leaderFile" -}}
+{{- with .Values.sidecar.statusDir }}{{ clean . }}/leader{{ end -}}
+{{- with .Values.sidecar.statusFile }}{{ . }}{{ end -}}
 {{- end }}
 
 {{/* Path of the gate in the app's container. */}}

@@ -7,7 +7,7 @@ metadata:
     {{- dict "kubectl.kubernetes.io/default-container" "app" | merge (include "k8s-await-election.withoutNulls" .Values.podAnnotations | fromYaml) | toYaml | nindent 4 }}
 spec:
   serviceAccountName: {{ include "k8s-await-election.serviceAccountName" . | quote }}
-  # The token is mounted below, and only where the gate runs.
+  # The token is mounted below, and only where it is needed.
   automountServiceAccountToken: false
   {{- with include "k8s-await-election.imagePullSecrets" . }}
   {{- . | trim | nindent 2 }}
@@ -36,13 +36,20 @@ spec:
   topologySpreadConstraints:
     {{- toYaml . | nindent 4 }}
   {{- end }}
-  {{- if or (ne .Values.gate.delivery "baked") .Values.extraInitContainers }}
+  {{- $installed := include "k8s-await-election.installed" . }}
+  {{- $gated := include "k8s-await-election.gated" . }}
+  {{- if or $installed (not $gated) .Values.extraInitContainers }}
   initContainers:
-    {{- if ne .Values.gate.delivery "baked" }}
-    - {{ include "k8s-await-election.initContainer" . | nindent 6 | trim }}
+    {{- if $installed }}
+    - {{ include "k8s-await-election.installer" . | nindent 6 | trim }}
     {{- end }}
     {{- with .Values.extraInitContainers }}
     {{- toYaml . | nindent 4 }}
+    {{- end }}
+    {{- if not $gated }}
+    # The last one: a Pod whose app is about to start stands for election, and no
+    # other.
+    - {{ include "k8s-await-election.sidecar" . | nindent 6 | trim }}
     {{- end }}
   {{- end }}
   containers:
@@ -51,12 +58,19 @@ spec:
     {{- toYaml . | nindent 4 }}
     {{- end }}
   volumes:
-    {{- if ne .Values.gate.delivery "baked" }}
+    {{- if $installed }}
     # On the node's disk: memory would be the Pod's as long as it lives, while
     # pages of a program on disk are given back when memory is short.
     - name: k8s-await-election
       emptyDir:
         sizeLimit: 64Mi
+    {{- end }}
+    {{- if include "k8s-await-election.leaderFile" . }}
+    # In memory: no disk that hangs keeps the file from going away.
+    - name: k8s-await-election-status
+      emptyDir:
+        medium: Memory
+        sizeLimit: 1Mi
     {{- end }}
     # What automounting would mount, but for one container.
     - name: k8s-await-election-token
@@ -78,44 +92,25 @@ spec:
     {{- end }}
 {{- end }}
 
-{{- define "k8s-await-election.initContainer" -}}
-name: k8s-await-election
-image: {{ include "k8s-await-election.gateImage" . | quote }}
-{{- with .Values.gate.image.pullPolicy }}
-imagePullPolicy: {{ . }}
-{{- end }}
-args: [--install, {{ .Values.gate.mountPath | quote }}]
-{{- with .Values.gate.resources }}
-resources:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- $context := deepCopy (.Values.gate.securityContext | default dict) }}
-{{- /* A Pod that runs as root would have this container refused. Else the user is the image's, or what OpenShift assigns. */}}
-{{- if and (eq (include "k8s-await-election.uid" .Values.podSecurityContext) "0") $context.runAsNonRoot }}
-{{- $context = merge $context (dict "runAsUser" 65532) }}
-{{- end }}
-{{- with $context }}
-securityContext:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-volumeMounts:
-  - name: k8s-await-election
-    mountPath: {{ .Values.gate.mountPath | quote }}
-{{- end }}
-
 {{- define "k8s-await-election.appContainer" -}}
 {{- $app := .Values.app -}}
+{{- $gated := include "k8s-await-election.gated" . -}}
 name: app
 image: {{ include "k8s-await-election.image" (dict "image" $app.image "tag" "") | quote }}
 {{- with $app.image.pullPolicy }}
 imagePullPolicy: {{ . }}
 {{- end }}
+{{- if $gated }}
 command:
   - {{ include "k8s-await-election.binary" . | quote }}
   {{- if hasPrefix "-" (first ($app.command | default list) | toString) }}
   - "--" # or the gate would take what follows for its own option
   {{- end }}
   {{- include "k8s-await-election.texts" $app.command | trim | nindent 2 }}
+{{- else if $app.command }}
+command:
+  {{- include "k8s-await-election.texts" $app.command | trim | nindent 2 }}
+{{- end }}
 {{- with $app.args }}
 args:
   {{- include "k8s-await-election.texts" . | trim | nindent 2 }}
@@ -123,34 +118,33 @@ args:
 {{- with $app.workingDir }}
 workingDir: {{ quote . }}
 {{- end }}
+{{- with include "k8s-await-election.appEnv" . | trim }}
 env:
-  {{- include "k8s-await-election.environment" . | trim | nindent 2 }}
+  {{- . | nindent 2 }}
+{{- end }}
 {{- with $app.envFrom }}
 envFrom:
   {{- toYaml . | nindent 2 }}
 {{- end }}
+{{- $ports := include "k8s-await-election.appPorts" . | fromJsonArray }}
+{{- if or $gated $ports }}
 ports:
-  {{- range include "k8s-await-election.appPorts" . | fromJsonArray }}
+  {{- range $ports }}
   - name: {{ quote .name }}
     containerPort: {{ int .containerPort }}
     protocol: {{ .protocol }}
   {{- end }}
-  - name: gate-status
-    containerPort: {{ int .Values.gate.statusPort }}
-    protocol: TCP
-{{- $readiness := $app.probes.readiness | default dict }}
-{{- $liveness := $app.probes.liveness | default dict }}
-{{- $startup := $app.probes.startup | default dict }}
-{{- $status := int .Values.gate.statusPort }}
-{{- with $startup }}
-startupProbe:
-  {{- include "k8s-await-election.kubeletProbe" (dict "path" "/startupz" "port" $status "probe" . "timeout" (.timeoutSeconds | default 1)) | nindent 2 }}
+  {{- if $gated }}
+  {{- include "k8s-await-election.statusPort" . | nindent 2 }}
+  {{- end }}
 {{- end }}
-readinessProbe:
-  {{- include "k8s-await-election.kubeletProbe" (dict "path" "/readyz" "port" $status "probe" $readiness "timeout" ($readiness.timeoutSeconds | default 1)) | nindent 2 }}
-livenessProbe:
-  {{- /* After an election /livez runs the startup probe until that has passed. */}}
-  {{- include "k8s-await-election.kubeletProbe" (dict "path" "/livez" "port" $status "probe" $liveness "timeout" (max ($liveness.timeoutSeconds | default 1) ($startup.timeoutSeconds | default 1))) | nindent 2 }}
+{{- include (ternary "k8s-await-election.gateProbes" "k8s-await-election.ownProbes" (eq $gated "true")) . }}
+{{- if not $gated }}
+{{- with $app.lifecycle }}
+lifecycle:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
 {{- with $app.resources }}
 resources:
   {{- toYaml . | nindent 2 }}
@@ -159,18 +153,36 @@ resources:
 securityContext:
   {{- toYaml . | nindent 2 }}
 {{- end }}
+{{- with include "k8s-await-election.appMounts" . | trim }}
 volumeMounts:
-  {{- if ne .Values.gate.delivery "baked" }}
-  - name: k8s-await-election
-    mountPath: {{ .Values.gate.mountPath | quote }}
-    readOnly: true
-  {{- end }}
-  - name: k8s-await-election-token
-    mountPath: /var/run/secrets/kubernetes.io/serviceaccount
-    readOnly: true
-  {{- with .Values.extraVolumeMounts }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
+  {{- . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{- define "k8s-await-election.appMounts" -}}
+{{- if include "k8s-await-election.gated" . }}
+{{- if include "k8s-await-election.installed" . }}
+- name: k8s-await-election
+  mountPath: {{ .Values.gate.mountPath | quote }}
+  readOnly: true
+{{- end }}
+{{ include "k8s-await-election.tokenMount" . }}
+{{- else }}
+{{- with include "k8s-await-election.leaderFile" . }}
+- name: k8s-await-election-status
+  mountPath: {{ dir . | quote }}
+  readOnly: true
+{{- end }}
+{{- end }}
+{{- with .Values.extraVolumeMounts }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "k8s-await-election.statusPort" -}}
+- name: gate-status
+  containerPort: {{ int .Values.gate.statusPort }}
+  protocol: TCP
 {{- end }}
 
 {{/*

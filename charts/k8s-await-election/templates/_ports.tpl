@@ -51,7 +51,7 @@ read by fromJsonArray.
 
 {{/* Whether the leader writes EndpointSlices: "true" or "". */}}
 {{- define "k8s-await-election.publishes" -}}
-{{- if and (eq .Values.service.mode "slices") (include "k8s-await-election.servicePorts" . | fromJsonArray) -}}
+{{- if and (eq (include "k8s-await-election.serviceMode" .) "slices") (include "k8s-await-election.servicePorts" . | fromJsonArray) -}}
 true
 {{- end -}}
 {{- end }}

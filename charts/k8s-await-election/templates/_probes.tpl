@@ -42,6 +42,33 @@ it would not.
 {{- end -}}
 {{- end }}
 
+{{/* The kubelet's probes of an app behind the gate: it asks the gate. */}}
+{{- define "k8s-await-election.gateProbes" -}}
+{{- $readiness := .Values.app.probes.readiness | default dict }}
+{{- $liveness := .Values.app.probes.liveness | default dict }}
+{{- $startup := .Values.app.probes.startup | default dict }}
+{{- $status := int .Values.gate.statusPort }}
+{{- with $startup }}
+startupProbe:
+  {{- include "k8s-await-election.kubeletProbe" (dict "path" "/startupz" "port" $status "probe" . "timeout" (.timeoutSeconds | default 1)) | nindent 2 }}
+{{- end }}
+readinessProbe:
+  {{- include "k8s-await-election.kubeletProbe" (dict "path" "/readyz" "port" $status "probe" $readiness "timeout" ($readiness.timeoutSeconds | default 1)) | nindent 2 }}
+livenessProbe:
+  {{- /* After an election /livez runs the startup probe until that has passed. */}}
+  {{- include "k8s-await-election.kubeletProbe" (dict "path" "/livez" "port" $status "probe" $liveness "timeout" (max ($liveness.timeoutSeconds | default 1) ($startup.timeoutSeconds | default 1))) | nindent 2 }}
+{{- end }}
+
+{{/* Those of an app beside a sidecar: as the user wrote them. */}}
+{{- define "k8s-await-election.ownProbes" -}}
+{{- range $field, $probe := dict "startupProbe" .Values.app.probes.startup "readinessProbe" .Values.app.probes.readiness "livenessProbe" .Values.app.probes.liveness }}
+{{- if $probe }}
+{{ $field }}:
+  {{- include "k8s-await-election.probe" (dict "root" $ "probe" $probe) | fromJson | toYaml | nindent 2 }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{/*
 The probe that the kubelet runs: dict "path" "/readyz" "port" 9999 "probe" {…}
 "timeout" 1, the longest that the gate may take with the app. Period and
