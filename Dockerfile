@@ -1,11 +1,15 @@
-# The static binary and nothing else. `make image` builds it from the binary
-# that `make build` made, for each architecture.
+# The static binary, and links to it under the names that two older sidecars have
+# in their images: /elector of k8s-elector, /main of leader-elector. `make image`
+# builds it from the binary that `make build` made, for each architecture.
 #
 # No CA certificates: in a cluster, the API server's are mounted into the Pod
 # together with its token; a kubeconfig names its own.
 FROM scratch
 ARG TARGETARCH
 COPY bin/linux-${TARGETARCH}/k8s-await-election /k8s-await-election
+# A folder, because COPY follows a link that it is given by name. They cost no
+# space, and making them takes no shell.
+COPY image/ /
 # A number, so that runAsNonRoot can be checked; no name exists here.
 USER 65532:65532
 ENTRYPOINT ["/k8s-await-election"]
