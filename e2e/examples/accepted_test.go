@@ -111,14 +111,23 @@ func TestRecorder_HasAReaderThatTheAPIServerAccepts(t *testing.T) {
 	apply(t, newNamespace(t, "privileged"), objects(t, file("recorder/reader.yaml")(t)), metav1.DryRunAll)
 }
 
-// gated is the container that the gate runs in.
-func gated(t *testing.T, pod corev1.PodSpec) corev1.Container {
+// ours is the image of gate and sidecar.
+const ours = "localhost/k8s-await-election:latest"
+
+// isNative tells whether an init container goes on.
+func isNative(c corev1.Container) bool {
+	return c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
+}
+
+// elected is the container that stands for election: the gate's, or the sidecar.
+func elected(t *testing.T, pod corev1.PodSpec) corev1.Container {
 	t.Helper()
-	for _, c := range pod.Containers {
-		if len(c.Command) > 0 && strings.HasSuffix(c.Command[0], "/k8s-await-election") {
+	for _, c := range slices.Concat(pod.InitContainers, pod.Containers) {
+		gated := len(c.Command) > 0 && strings.HasSuffix(c.Command[0], "/k8s-await-election")
+		if gated || c.Image == ours && !slices.Contains(c.Args, "--install") {
 			return c
 		}
 	}
-	t.Fatal("no container runs the gate")
+	t.Fatal("no container stands for election")
 	return corev1.Container{}
 }

@@ -130,7 +130,7 @@ func TestComponent_GoesWithoutAService(t *testing.T) {
 	_, worker, _ := strings.Cut(before, "---")
 	all := mustGate(t, "component/worker", worker, "")
 	apply(t, newNamespace(t, "baseline"), all)
-	vars := environment(t, gated(t, only[*appsv1.Deployment](t, all).Spec.Template.Spec), fields("prod", "shop-0", "10.0.0.7"))
+	vars := environment(t, elected(t, only[*appsv1.Deployment](t, all).Spec.Template.Spec), fields("prod", "shop-0", "10.0.0.7"))
 	if vars["K8S_AWAIT_ELECTION_LOCK_NAME"] != "shop" || vars["K8S_AWAIT_ELECTION_SERVICE_NAME"] != "" {
 		t.Errorf("environment %v", vars)
 	}

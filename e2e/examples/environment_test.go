@@ -49,7 +49,7 @@ func TestExamples_HaveAnEnvironmentThatTheGateAccepts(t *testing.T) {
 	for _, e := range examples {
 		t.Run(e.name, func(t *testing.T) {
 			all := objects(t, e.make(t))
-			c := gated(t, only[*appsv1.Deployment](t, all).Spec.Template.Spec)
+			c := elected(t, only[*appsv1.Deployment](t, all).Spec.Template.Spec)
 			for name, value := range environment(t, c, fields("default", e.app+"-0", "10.0.0.7,fd00::7")) {
 				t.Setenv(name, value)
 			}

@@ -1,10 +1,13 @@
 package examples
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
@@ -39,6 +42,12 @@ var scratch string
 // pod is one replica of an example's Deployment, run as the kubelet and its
 // runtime would run it.
 type pod struct {
+	// The container that stands for election: the gate's, or the sidecar.
+	*container
+	// app is that of the application: the gate's too, or beside a sidecar. Nil for
+	// a sidecar that is alone.
+	app *container
+
 	name, ip string
 	network  *stage.Network
 
@@ -51,12 +60,9 @@ type pod struct {
 	account   string
 	namespace string
 	server    *url.URL // the API server, as the Pod sees it
-	id        string   // of the container
-	ended     chan struct{}
-	status    int
 }
 
-// startPod runs the init containers and starts the container. The test must have
+// startPod runs the init containers and starts the others. The test must have
 // asked needRuntime, and have applied the objects.
 func startPod(t *testing.T, namespace string, all []object, number int, claims string) *pod {
 	t.Helper()
@@ -65,12 +71,17 @@ func startPod(t *testing.T, namespace string, all []object, number int, claims s
 		name: fmt.Sprintf("%s-%d", d.Name, number), ip: fmt.Sprintf("10.77.0.%d", number+1),
 		network: stage.NewNetwork(t),
 		t:       t, spec: d.Spec.Template.Spec, all: all, folder: t.TempDir(), claims: claims, namespace: namespace,
-		ended: make(chan struct{}),
 	}
+	p.create(d.Spec.Template)
 	p.connect()
 	p.makeVolumes()
 	p.makeAccount()
 	for _, c := range p.spec.InitContainers {
+		if isNative(c) {
+			p.container = p.start(c)
+			p.awaitStartup(c)
+			continue
+		}
 		cmd := p.command(c)
 		var said []byte
 		var err error
@@ -79,8 +90,41 @@ func startPod(t *testing.T, namespace string, all []object, number int, claims s
 			t.Fatalf("%s: init container %s: %v: %s", p.name, c.Name, err, said)
 		}
 	}
-	p.start(gated(t, p.spec))
+	elected := elected(t, p.spec)
+	for _, c := range p.spec.Containers {
+		k := p.start(c)
+		if c.Name == elected.Name {
+			p.container = k
+		}
+		if c.Image != ours {
+			p.app = k
+		}
+	}
 	return p
+}
+
+// create makes the object, which a sidecar labels.
+func (p *pod) create(template corev1.PodTemplateSpec) {
+	p.t.Helper()
+	object := &corev1.Pod{ObjectMeta: *template.ObjectMeta.DeepCopy(), Spec: *template.Spec.DeepCopy()}
+	object.Name = p.name
+	if _, err := server.Client().CoreV1().Pods(p.namespace).Create(p.t.Context(), object, metav1.CreateOptions{}); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// awaitStartup waits until the startup probe passes, as the kubelet does before it
+// starts another container.
+func (p *pod) awaitStartup(c corev1.Container) {
+	p.t.Helper()
+	if c.StartupProbe == nil {
+		p.t.Fatalf("container %s has no startup probe", c.Name)
+	}
+	get := c.StartupProbe.HTTPGet
+	p.await("its startup probe passes", func() bool {
+		status, _, err := p.fetch(get.Port.IntValue(), get.Path)
+		return err == nil && status == http.StatusOK
+	})
 }
 
 // connect gives the Pod its address and a way to the API server.
@@ -211,9 +255,11 @@ func (p *pod) command(c corev1.Container) *exec.Cmd {
 	if err := os.WriteFile(filepath.Join(folder, "config.json"), text, 0o600); err != nil {
 		p.t.Fatal(err)
 	}
-	p.id = p.namespace + "-" + p.name + "-" + c.Name
-	return exec.Command("runc", "--root", p.runtime(), "run", "--bundle", folder, p.id)
+	return exec.Command("runc", "--root", p.runtime(), "run", "--bundle", folder, p.idOf(c))
 }
+
+// idOf is the name of a container for runc.
+func (p *pod) idOf(c corev1.Container) string { return p.namespace + "-" + p.name + "-" + c.Name }
 
 // runtime is where runc keeps what it knows.
 func (p *pod) runtime() string { return filepath.Join(p.folder, "runc") }
@@ -243,9 +289,11 @@ func (p *pod) bundle(c corev1.Container) bundle {
 	}
 	b.Process.Env = append(slices.Clone(from.config.Env),
 		"KUBERNETES_SERVICE_HOST="+p.server.Hostname(), "KUBERNETES_SERVICE_PORT="+p.server.Port())
-	for name, value := range environment(p.t, c, fields(p.namespace, p.name, p.ip)) {
+	variables := environment(p.t, c, fields(p.namespace, p.name, p.ip))
+	for name, value := range variables {
 		b.Process.Env = append(b.Process.Env, name+"="+value)
 	}
+	b.Process.Args = expand(b.Process.Args, variables)
 	added := []string{}
 	for _, capability := range security.Capabilities.Add {
 		added = append(added, "CAP_"+string(capability))
@@ -269,8 +317,10 @@ func kernelMounts() []mount {
 // mounts are a container's own.
 func (p *pod) mounts(c corev1.Container) []mount {
 	var all []mount
+	hasAccount := p.spec.AutomountServiceAccountToken == nil || *p.spec.AutomountServiceAccountToken
 	for _, m := range c.VolumeMounts {
 		if m.MountPath == accountMount {
+			hasAccount = true
 			continue
 		}
 		options := []string{"rbind", "rprivate"}
@@ -278,6 +328,9 @@ func (p *pod) mounts(c corev1.Container) []mount {
 			options = append(options, "ro")
 		}
 		all = append(all, mount{m.MountPath, "bind", p.volume(m.Name), options})
+	}
+	if !hasAccount {
+		return all
 	}
 	return append(all, mount{accountMount, "bind", p.account, []string{"rbind", "rprivate", "ro"}})
 }
@@ -312,40 +365,18 @@ func override(number, wanted *int64) {
 	}
 }
 
-// start starts the container; its output goes to one file.
-func (p *pod) start(c corev1.Container) {
+// end deletes the Pod with grace, and returns the exit status of who stands for
+// election.
+func (p *pod) end() int {
 	p.t.Helper()
-	cmd := p.command(c)
-	output, err := os.Create(filepath.Join(p.folder, "log"))
-	if err != nil {
-		p.t.Fatal(err)
+	if p.app != nil && p.app != p.container {
+		p.app.terminate()
+		if slices.ContainsFunc(p.spec.InitContainers, isNative) { // ended after the others
+			p.app.awaitEnd()
+		}
 	}
-	defer func() { _ = output.Close() }() // the container has its own copies
-	cmd.Stdout, cmd.Stderr = output, output
-	p.network.Do(func() { err = cmd.Start() })
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	go func() {
-		defer close(p.ended)
-		_ = cmd.Wait() // the state tells all
-		p.status = cmd.ProcessState.ExitCode()
-	}()
-	p.t.Cleanup(p.remove)
-}
-
-// remove ends the container, whatever became of it.
-func (p *pod) remove() {
-	select {
-	case <-p.ended:
-	default:
-		_, _ = p.tryRunc("kill", p.id, "KILL") // it may end by itself meanwhile
-		<-p.ended
-	}
-	if p.t.Failed() {
-		p.t.Logf("--- %s\n%s", p.name, p.log())
-	}
-	_, _ = p.tryRunc("delete", "--force", p.id) // gone already, as a rule
+	p.terminate()
+	return p.awaitEnd()
 }
 
 func (p *pod) runc(args ...string) string {
@@ -362,64 +393,28 @@ func (p *pod) tryRunc(args ...string) (string, error) {
 	return string(said), err
 }
 
-// end deletes the Pod with grace, and returns the exit status.
-func (p *pod) end() int {
-	p.t.Helper()
-	p.runc("kill", p.id, "TERM")
-	return p.awaitEnd()
-}
-
-// awaitEnd waits for the end of the container and returns its exit status.
-func (p *pod) awaitEnd() int {
-	p.t.Helper()
-	select {
-	case <-p.ended:
-	case <-time.After(patience):
-		p.t.Fatalf("%s does not end", p.name)
-	}
-	return p.status
-}
-
-func (p *pod) log() string {
-	text, err := os.ReadFile(filepath.Join(p.folder, "log"))
+// fetch gets a path from a port of the Pod.
+func (p *pod) fetch(port int, path string) (status int, body string, err error) {
+	conn, err := p.dial(port)
 	if err != nil {
-		return err.Error()
+		return 0, "", err
 	}
-	return string(text)
-}
-
-// await waits until the condition holds, and fails where the container ends
-// before.
-func (p *pod) await(what string, holds func() bool) {
-	p.t.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(look) {
-		ended := false
-		select {
-		case <-p.ended: // what it has done before counts
-			ended = true
-		default:
-		}
-		switch {
-		case holds():
-			return
-		case ended:
-			p.t.Fatalf("%s ended with status %d before: %s", p.name, p.status, what)
-		case time.Now().After(deadline):
-			p.t.Fatalf("%s: never: %s", p.name, what)
-		}
+	defer func() { _ = conn.Close() }()
+	request, err := http.NewRequestWithContext(p.t.Context(), http.MethodGet, "http://pod"+path, http.NoBody)
+	if err != nil {
+		return 0, "", err
 	}
-}
-
-// awaitText waits for words in what is read.
-func (p *pod) awaitText(words string, read func() string) {
-	p.t.Helper()
-	p.await(words, func() bool { return strings.Contains(read(), words) })
-}
-
-// awaitLine waits for words in the log.
-func (p *pod) awaitLine(words string) {
-	p.t.Helper()
-	p.awaitText(words, p.log)
+	request.Close = true
+	if err := request.Write(conn); err != nil {
+		return 0, "", err
+	}
+	answer, err := http.ReadResponse(bufio.NewReader(conn), request)
+	if err != nil {
+		return 0, "", err
+	}
+	defer func() { _ = answer.Body.Close() }()
+	text, err := io.ReadAll(answer.Body)
+	return answer.StatusCode, string(text), err
 }
 
 // dial connects to a port of the Pod, by its address.
@@ -430,36 +425,4 @@ func (p *pod) dial(port int) (conn net.Conn, err error) {
 		conn, err = new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort(p.ip, strconv.Itoa(port)))
 	})
 	return conn, err
-}
-
-// users are the names of the container's processes with those who run them.
-func (p *pod) users() map[string][]int {
-	p.t.Helper()
-	var pids []int
-	if err := json.Unmarshal([]byte(p.runc("ps", "--format", "json", p.id)), &pids); err != nil {
-		p.t.Fatal(err)
-	}
-	all := map[string][]int{}
-	for _, pid := range pids {
-		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-		if err != nil {
-			continue // it has ended
-		}
-		var name string
-		var uid int
-		for line := range strings.Lines(string(text)) {
-			key, value, _ := strings.Cut(strings.TrimSpace(line), ":\t")
-			switch key {
-			case "Name":
-				name = value
-			case "Uid":
-				uid, _ = strconv.Atoi(strings.Fields(value)[0])
-			}
-		}
-		all[name] = append(all[name], uid)
-	}
-	for _, uids := range all {
-		slices.Sort(uids)
-	}
-	return all
 }

@@ -3,7 +3,6 @@ package examples
 import (
 	"bufio"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -155,29 +154,11 @@ func TestNginx_HandsOver(t *testing.T) {
 // get fetches the front page.
 func get(t *testing.T, p *pod, port int) string {
 	t.Helper()
-	conn, err := p.dial(port)
-	if err != nil {
-		t.Fatal(err)
+	status, body, err := p.fetch(port, "/")
+	if err != nil || status != http.StatusOK {
+		t.Fatalf("%s: status %d, %v", p.name, status, err)
 	}
-	defer func() { _ = conn.Close() }()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://nginx/", http.NoBody)
-	if err != nil {
-		t.Fatal(err)
-	}
-	request.Close = true
-	if err := request.Write(conn); err != nil {
-		t.Fatal(err)
-	}
-	answer, err := http.ReadResponse(bufio.NewReader(conn), request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = answer.Body.Close() }()
-	text, err := io.ReadAll(answer.Body)
-	if err != nil || answer.StatusCode != http.StatusOK {
-		t.Fatalf("status %s, %v", answer.Status, err)
-	}
-	return string(text)
+	return body
 }
 
 // What the examples name by number is what the packages' own scripts made.
@@ -235,7 +216,7 @@ func TestExamples_HaveNoCapabilityTooMany(t *testing.T) {
 			p := startChanged(t, row.example, "- "+row.capability+" ", "- AUDIT_WRITE ")
 			if row.capability == "KILL" {
 				p.awaitLine("traffic leads here")
-				p.runc("kill", p.id, "TERM")
+				p.terminate()
 			}
 			p.awaitText(row.says, func() string {
 				text, _ := os.ReadFile(filepath.Join(p.volume("log"), "error.log")) // redis has none

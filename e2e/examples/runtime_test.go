@@ -32,6 +32,9 @@ type imageConfig struct {
 	Entrypoint, Cmd []string
 }
 
+// tars are what the images are in.
+var tars = []string{"gate", "redis", "nginx", "curl"}
+
 // unpacked are the images of this run of the tests, by reference.
 var unpacked sync.Map
 
@@ -52,7 +55,7 @@ func needRuntime(t *testing.T) {
 	t.Helper()
 	stage.NeedRoot(t)
 	_, err := exec.LookPath("runc")
-	for _, name := range []string{"gate", "redis", "nginx"} {
+	for _, name := range tars {
 		_, missing := os.Stat(tarOf(name))
 		err = errors.Join(err, missing)
 	}
@@ -76,7 +79,7 @@ func tarOf(name string) string {
 
 // unpack finds the tar of a reference by what is in it.
 func unpack(reference string) (image, error) {
-	for _, name := range []string{"gate", "redis", "nginx"} {
+	for _, name := range tars {
 		files, err := documents(tarOf(name))
 		if err != nil {
 			return image{}, err
