@@ -5,6 +5,7 @@ import (
 	"maps"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -99,6 +100,12 @@ func judge(t *testing.T, c corev1.Container) (status int, said string) {
 	variables := environment(c, podFields(namespace, pod))
 	variables[config.Prefix+"_KUBECONFIG"] = kubeconfig
 	variables["PATH"] = "/usr/bin:/bin"
+	// In the Pod these are in a volume.
+	for _, file := range []string{"_STATUS_FILE", "_STATUS_DIR"} {
+		if path := variables[config.Prefix+file]; path != "" {
+			variables[config.Prefix+file] = filepath.Join(t.TempDir(), filepath.Base(path))
+		}
+	}
 	words := c.Args
 	if isGated(c) {
 		words = []string{"true"}

@@ -296,7 +296,7 @@ func TestValues_ThatAreUnknownAreNamed(t *testing.T) {
 func isFree(key string) bool {
 	for _, end := range []string{
 		"env", "extraEnv", "ports", "abels", "nnotations", "nodeSelector", // names
-		"ecurityContext", "affinity", "strategy", "requests", "limits", "capabilities", "seccompProfile", // Kubernetes'
+		"ecurityContext", "lifecycle", "affinity", "strategy", "requests", "limits", "capabilities", "seccompProfile", // Kubernetes'
 	} {
 		if strings.HasSuffix(key, end) {
 			return key != "app.ports" && key != "service.ports" // a port is a number

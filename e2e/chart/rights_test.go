@@ -19,9 +19,12 @@ import (
 
 // modes are the renderings whose Roles differ.
 var modes = map[string][]string{
-	"no Service":  {},
-	"slices":      {"app.ports.redis=6379"},
-	"a Pod label": {"app.ports.redis=6379", "service.mode=podLabel"},
+	"no Service":                  {},
+	"slices":                      {"app.ports.redis=6379"},
+	"a Pod label":                 {"app.ports.redis=6379", "service.mode=podLabel"},
+	"slices and a Pod label":      {"app.ports.redis=6379", "election.podLabel=role"},
+	"a sidecar":                   {"app.ports.redis=6379", "mode=sidecar"},
+	"a sidecar and its Pod label": {"mode=sidecar", "election.podLabel=role=leader/follower"},
 }
 
 func modeOf(t *testing.T, mode string) *rendering {
@@ -83,7 +86,26 @@ func start(t *testing.T, s *stage.Stage, r *rendering, name string) *stage.Conta
 	for _, long := range []string{"LEASE_DURATION", "RENEW_DEADLINE", "RETRY_PERIOD"} {
 		delete(variables, long) // nothing is to happen because a lease has run out
 	}
-	return s.Start(stage.Pod{Name: name, Env: variables})
+	p := stage.Pod{Name: name, Env: variables}
+	if !w.isGated() {
+		variables["ENABLED"], p.Command = "", []string{}
+	}
+	return s.Start(p)
+}
+
+// awaitLeader waits until the gate or sidecar leads, and clients are led to it.
+func awaitLeader(t *testing.T, s *stage.Stage, r *rendering, c *stage.Container) {
+	t.Helper()
+	s.AwaitCode(c, "/leader", http.StatusOK)
+	w := workloadOf(t, r)
+	variables := environment(w.elected(t), nil)
+	if variables[config.Prefix+"_SERVICE_NAME"] != "" {
+		s.AwaitLine(c, "traffic leads here")
+	}
+	if text := variables[config.Prefix+"_POD_LABEL"]; text != "" {
+		key, leader := leaderLabel(text)
+		s.AwaitLine(c, "the Pod is labelled", key+"="+leader+")")
+	}
 }
 
 func requests(t *testing.T, s *stage.Stage) []apiserver.Request {
@@ -116,10 +138,7 @@ func TestRole_IsEnoughForAllThatAGateDoes(t *testing.T) {
 				r := modeOf(t, mode)
 				s := play(t, r, former, only[*rbacv1.Role](t, r).Rules...)
 				a := start(t, s, r, stage.LockName+"-0")
-				s.AwaitLeader(a)
-				if mode != "no Service" {
-					s.AwaitLine(a, "traffic leads here")
-				}
+				awaitLeader(t, s, r, a)
 				b := start(t, s, r, stage.LockName+"-1")
 				s.AwaitStandby(b)
 				b.Signal(syscall.SIGTERM)
@@ -127,10 +146,7 @@ func TestRole_IsEnoughForAllThatAGateDoes(t *testing.T) {
 				a.Signal(syscall.SIGTERM)
 				s.AwaitExit(a)
 				c := start(t, s, r, stage.LockName+"-2")
-				s.AwaitLeader(c)
-				if mode != "no Service" {
-					s.AwaitLine(c, "traffic leads here")
-				}
+				awaitLeader(t, s, r, c)
 				s.Await("an Event is written", func() bool {
 					return slices.ContainsFunc(requests(t, s), func(q apiserver.Request) bool {
 						return q.ObjectRef.Resource == "events" && q.ResponseStatus.Code == http.StatusCreated
