@@ -67,7 +67,7 @@ func apply(t *testing.T, namespace string, all []object, dryRun ...string) {
 
 func TestExamples_AreAcceptedByTheAPIServer(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, e example) {
+	each(t, slices.Concat(examples, sidecars), func(t *testing.T, e example) {
 		all := objects(t, e.make(t))
 		namespace := newNamespace(t, e.level)
 		apply(t, namespace, all)

@@ -77,6 +77,57 @@ func TestExamples_HaveAnEnvironmentThatTheGateAccepts(t *testing.T) {
 	}
 }
 
+// Nor is this.
+func TestSidecars_HaveAnEnvironmentThatTheProgramAccepts(t *testing.T) {
+	for _, e := range sidecars {
+		t.Run(e.name, func(t *testing.T) {
+			all := objects(t, e.make(t))
+			c := elected(t, only[*appsv1.Deployment](t, all).Spec.Template.Spec)
+			variables := environment(t, c, fields("default", e.app+"-0", "10.0.0.7"))
+			for name, value := range variables {
+				t.Setenv(name, value)
+			}
+			got, err := config.Load(expand(c.Args, variables))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(got.Warnings) > 0 {
+				t.Errorf("warnings: %q", got.Warnings)
+			}
+			if !got.Sidecar || got.LockName != e.app || got.LockNamespace != "default" || got.OnLost != config.Standby {
+				t.Errorf("not as it should be: %+v", got)
+			}
+			role := only[*rbacv1.Role](t, all)
+			if !mayHold(role, got.LockName) {
+				t.Errorf("the Role has no right for the Lease %s", got.LockName)
+			}
+			labels := slices.ContainsFunc(role.Rules, func(rule rbacv1.PolicyRule) bool { return slices.Contains(rule.Resources, "pods") })
+			if labels != (got.PodLabel != "") {
+				t.Errorf("the label is %q, and the Role permits one: %t", got.PodLabel, labels)
+			}
+			if labels && got.PodName != e.app+"-0" {
+				t.Errorf("the label is for the Pod %s", got.PodName)
+			}
+		})
+	}
+}
+
+// The values are the manifests by the chart, so the scripts are the same.
+func TestSidecars_HaveOneScript(t *testing.T) {
+	t.Parallel()
+	script := func(e example) string {
+		for _, c := range only[*appsv1.Deployment](t, objects(t, e.make(t))).Spec.Template.Spec.Containers {
+			if c.Image != ours {
+				return strings.Join(c.Command, " ")
+			}
+		}
+		return ""
+	}
+	if a, b := script(sidecars[0]), script(sidecars[1]); a != b || a == "" {
+		t.Errorf("%s\nand by the chart\n%s", a, b)
+	}
+}
+
 // mayHold tells whether a Role gives all rights for a Lease, and for it alone.
 func mayHold(role *rbacv1.Role, lease string) bool {
 	return slices.ContainsFunc(role.Rules, func(rule rbacv1.PolicyRule) bool {

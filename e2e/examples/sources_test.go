@@ -38,7 +38,7 @@ type example struct {
 	make func(*testing.T) []byte
 }
 
-// examples are all that people may copy.
+// examples are all that people may copy, with the gate before the application.
 var examples = []example{
 	{"redis by manifests", "redis", "baseline", file("redis/manifests.yaml")},
 	{"redis by the component", "redis", "restricted", kustomization("redis/kustomize")},
@@ -51,10 +51,21 @@ var examples = []example{
 	{"the recorder by the chart", "recorder", "restricted", chart("recorder", "recorder/values.yaml")},
 }
 
+// sidecars are likewise all, with the program beside the application or alone.
+var sidecars = []example{
+	{"a script by manifests", "worker", "restricted", file("sidecar-http/manifests.yaml")},
+	{"a script by the chart", "worker", "restricted", chart("worker", "sidecar-http/values.yaml")},
+	{"a sidecar alone", "elector", "restricted", file("sidecar-http/alone.yaml")},
+	{"a script and a directory by manifests", "janitor", "restricted", file("sidecar-file/manifests.yaml")},
+	{"a script and a file by the chart", "janitor", "restricted", chart("janitor", "sidecar-file/values.yaml")},
+	{"a label by manifests", "front", "restricted", file("role-label-service/manifests.yaml")},
+	{"a label by the chart", "front", "restricted", chart("front", "role-label-service/values.yaml")},
+}
+
 // each runs a test for each of the examples.
-func each(t *testing.T, test func(*testing.T, example)) {
+func each(t *testing.T, of []example, test func(*testing.T, example)) {
 	t.Helper()
-	for _, e := range examples {
+	for _, e := range of {
 		t.Run(e.name, func(t *testing.T) {
 			t.Parallel()
 			test(t, e)
