@@ -93,7 +93,7 @@ func (e *environment) loadImages(ctx context.Context, folder string) error {
 	if e.host == nil {
 		return nil
 	}
-	for _, name := range []string{"gate", "recorder", "redis", "nginx"} {
+	for _, name := range []string{"gate", "recorder", "redis", "nginx", "curl"} {
 		if err := e.loadImage(ctx, name, filepath.Join(folder, name+".tar")); err != nil {
 			return fmt.Errorf("load the image %s: %w", name, err)
 		}
