@@ -3,6 +3,7 @@ package chart
 import (
 	"encoding/json"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -226,6 +227,28 @@ func checkPublished(t *testing.T, name, text string, ports []corev1.ServicePort)
 			t.Errorf("%s: the gate publishes %+v for the port %+v", name, port, of)
 		}
 	}
+}
+
+// A Pod knows its own name, so a Service of that name alone would be the Pod itself.
+func TestHelmTest_AsksAServiceAndNotItsOwnPod(t *testing.T) {
+	t.Parallel()
+	eachRow(t, func(t *testing.T, _ row, r *rendering) {
+		services := map[string]bool{}
+		for _, service := range all[*corev1.Service](r) {
+			services[service.Name] = true
+		}
+		for _, pod := range all[*corev1.Pod](r) {
+			args := pod.Spec.Containers[0].Args
+			asked, err := url.Parse(args[len(args)-1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			name, _, _ := strings.Cut(asked.Hostname(), ".")
+			if asked.Hostname() == pod.Name || !services[name] {
+				t.Errorf("Pod %s asks %s, of the Services %v", pod.Name, asked.Host, services)
+			}
+		}
+	})
 }
 
 func TestService_IsNotThereWithoutPorts(t *testing.T) {
