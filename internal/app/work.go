@@ -60,9 +60,10 @@ func openCommand(p Program, c *config.Config, texts *parsed, metrics *status.Met
 		Host:      firstIP(c),
 		Version:   p.Version,
 		Run: func(ctx context.Context, argv []string) (int, []byte, error) {
-			return supervisor.Run(ctx, argv, nil)
+			return supervisor.Run(ctx, argv, p.Environ)
 		},
-		Logger: log,
+		Environ: p.Environ,
+		Logger:  log,
 	})
 	if err != nil {
 		return nil, err

@@ -22,6 +22,9 @@ type Options struct {
 	Version string
 	// Run runs exec probes. May be nil where there are none.
 	Run Runner
+	// Environ is the environment in which Run runs them, as os.Environ has it;
+	// their commands may refer to its variables.
+	Environ []string
 	// Logger is told each change of an outcome.
 	Logger *slog.Logger
 }

@@ -13,9 +13,12 @@ import (
 // It is handed in because processes are internal/child's: there is one reaper.
 type Runner func(ctx context.Context, argv []string) (status int, output []byte, err error)
 
-func execHandler(exec *Exec, run Runner) handler {
+// execHandler runs the command with references to variables of environ replaced.
+// Errors name it as it was written: what is replaced may be a secret.
+func execHandler(exec *Exec, environ []string, run Runner) handler {
+	argv := expandAll(exec.Command, environ)
 	return func(ctx context.Context) (string, error) {
-		status, output, err := run(ctx, exec.Command)
+		status, output, err := run(ctx, argv)
 		if err != nil {
 			return "", fmt.Errorf("run %s: %w", exec.Command[0], err)
 		}

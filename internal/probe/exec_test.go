@@ -30,7 +30,7 @@ func TestExec_PassesForExitStatus0Alone(t *testing.T) {
 				}
 				return row.status, []byte(row.output), row.err
 			}
-			_, err := execHandler(&Exec{Command: []string{"check", "SECRET"}}, run)(t.Context())
+			_, err := execHandler(&Exec{Command: []string{"check", "$(WORD)"}}, []string{"WORD=SECRET"}, run)(t.Context())
 			if got := fmt.Sprint(err); row.want == "" && err != nil || row.want != "" && got != row.want {
 				t.Errorf("got %q; want %q", got, row.want)
 			}

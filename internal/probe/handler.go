@@ -26,7 +26,7 @@ func newHandler(kind Kind, spec *Spec, o Options) (handler, error) {
 	case spec.GRPC != nil:
 		return grpcHandler(spec.GRPC, host, o.Version), nil
 	case spec.Exec != nil && o.Run != nil:
-		return execHandler(spec.Exec, o.Run), nil
+		return execHandler(spec.Exec, o.Environ, o.Run), nil
 	case spec.Exec != nil:
 		return nil, fmt.Errorf("%s probe: nothing to run exec commands with", kind)
 	}

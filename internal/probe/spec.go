@@ -73,7 +73,8 @@ type TCPSocket struct {
 	Host string
 }
 
-// Exec succeeds if the command exits with 0. It is run without a shell.
+// Exec succeeds if the command exits with 0. It is run without a shell; $(NAME)
+// in it is the variable of that name, and $$ is $.
 type Exec struct {
 	Command []string
 }
