@@ -8,8 +8,6 @@ import (
 	"helm.sh/helm/v4/pkg/chart/common/util"
 	"helm.sh/helm/v4/pkg/chart/v2/loader"
 	"helm.sh/helm/v4/pkg/engine"
-
-	"github.com/k8s-await-election/k8s-await-election/e2e/apiserver"
 )
 
 // TestHelm4_RendersTheSame compares the objects; their order is for whoever sends
@@ -26,7 +24,7 @@ func TestHelm4_RendersTheSame(t *testing.T) {
 			t.Fatal(err)
 		}
 		capabilities := common.DefaultCapabilities.Copy()
-		version, err := common.ParseKubeVersion(apiserver.Version)
+		version, err := common.ParseKubeVersion(kubeVersion)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -26,9 +26,10 @@ var (
 	binary = flag.String("gate", "", "test this `binary` in place of one that is built now")
 	update = flag.Bool("update", false, "rewrite the golden files")
 
-	// server and programs are shared by all tests.
-	server   *apiserver.Server
-	programs stage.Programs
+	// server and programs are shared by all tests; kubeVersion is the server's.
+	server      *apiserver.Server
+	programs    stage.Programs
+	kubeVersion string
 )
 
 func TestMain(m *testing.M) {
@@ -57,5 +58,11 @@ func run(m *testing.M) int {
 			fmt.Fprintln(os.Stderr, err)
 		}
 	}()
+	version, err := server.Client().Discovery().ServerVersion()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	kubeVersion = version.GitVersion
 	return m.Run()
 }

@@ -94,7 +94,8 @@ func TestProbes_OfTheKubeletAskTheGateAndGiveItASecondMore(t *testing.T) {
 	})
 }
 
-// The gate is told the probe as the user wrote it, but for the names of ports.
+// The gate is told the probe as the user wrote it, but for the names of ports. It
+// replaces variables itself: what is in them could make the JSON none.
 func TestProbes_ReachTheGateWithNumericPorts(t *testing.T) {
 	t.Parallel()
 	eachGated(t, func(t *testing.T, row row, r *rendering) {
@@ -121,11 +122,6 @@ func TestProbes_ReachTheGateWithNumericPorts(t *testing.T) {
 			}
 			if err := json.Unmarshal(back, &want); err != nil {
 				t.Fatal(err)
-			}
-			if want.Exec != nil {
-				for i, word := range want.Exec.Command {
-					want.Exec.Command[i] = expand(word, variables)
-				}
 			}
 			if !reflect.DeepEqual(got, want) {
 				t.Errorf("%s: the gate is told %s, want %s", p.kind, text, back)

@@ -77,26 +77,67 @@ func TestRefusals_NameTheKeyAndGiveAnExample(t *testing.T) {
 		{name: "the expiry in no file", yaml: sidecar + image + "sidecar: {statusFileExpiry: true}", key: "sidecar.statusFileExpiry", why: "there is none"},
 		{name: "a sidecar without an image", yaml: sidecar, key: "app.image.repository"},
 		{name: "a sidecar that shares processes", yaml: sidecar + image + "shareProcessNamespace: true", key: "shareProcessNamespace", why: "its own lease"},
+		{name: "a port in capitals", yaml: app, set: []string{"app.ports.HTTP=80"}, key: "app.ports.HTTP", why: "lower-case"},
+		{name: "a port with a long name", yaml: app, set: []string{"app.ports.abcdefghijklmnop=80"}, key: "app.ports.abcdefghijklmnop", why: "15"},
+		{name: "a port with two hyphens", yaml: app, set: []string{"app.ports.a--b=80"}, key: "app.ports.a--b", why: "single hyphens"},
+		{name: "a port that ends with a hyphen", yaml: app + "service: {ports: {A-: 80}}", set: []string{"app.ports.a-=80"}, key: "app.ports.a-", why: "inside"},
+		{name: "a Service port in capitals", yaml: app + "service: {ports: {HTTP: 80}}", key: "service.ports.HTTP", why: "no such port"},
+		{name: "a variable with an equals sign", yaml: "app: {image: {repository: redis}, command: [a], env: {A=B: 1}}", key: "app.env.A=B", why: "printable"},
+		{name: "a variable without a name", yaml: `app: {image: {repository: redis}, command: [a], env: {"": 1}}`, key: "app.env.", why: "printable"},
+		{name: "a variable of the gate's with a letter of its own", yaml: app + "gate: {extraEnv: {ÄRGER: 1}}", key: "gate.extraEnv.ÄRGER", why: "printable"},
+		{name: "a sidecar that is to start a command", yaml: sidecar + image + `gate: {extraEnv: {K8S_AWAIT_ELECTION_ENABLED: 1}}`, key: "gate.extraEnv.K8S_AWAIT_ELECTION_ENABLED", why: "mode gate"},
+		{name: "a lease of half a second", yaml: app + "election: {leaseDuration: 0.5}", key: "election.leaseDuration", why: "a second at least"},
+		{name: "a lease of nothing", yaml: app + "election: {leaseDuration: 0s}", key: "election.leaseDuration", why: "more than zero"},
+		{name: "a deadline behind the lease", yaml: app + "election: {leaseDuration: 3, renewDeadline: 3000ms}", key: "election.renewDeadline", why: "outlive"},
+		{name: "a period behind the deadline", yaml: app + "election: {retryPeriod: 14s}", key: "election.retryPeriod", why: "second try"},
+		{name: "a signal that is none", yaml: app, set: []string{"app.stopSignal=FOO"}, key: "app.stopSignal", why: "no signal"},
+		{name: "a signal of a great number", yaml: app, set: []string{"app.stopSignal=99"}, key: "app.stopSignal", why: "no signal"},
+		{name: "a signal that halts", yaml: app, set: []string{"app.stopSignal=SIGSTOP"}, key: "app.stopSignal", why: "ends a command"},
 		{name: "volumes of their own without a StatefulSet", yaml: app + "volumeClaimTemplates: [{metadata: {name: a}}]", key: "volumeClaimTemplates", why: "kind=StatefulSet"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			_, err := tryRender(t, input{yaml: row.yaml, set: row.set})
-			if err == nil {
-				t.Fatal("rendered")
-			}
-			said := sentence(err, row.key)
-			if said == "" || !strings.Contains(said, "Example:") || !strings.Contains(said, row.why) {
-				t.Errorf("want a sentence that names %s, says %q and gives an example; got %v", row.key, row.why, err)
-			}
+			checkRefusal(t, input{yaml: row.yaml, set: row.set}, row.key, row.why)
 		})
+	}
+}
+
+// checkRefusal wants a sentence about the key, which says why and gives an example;
+// one that is typed as it stands, --set, has to help.
+func checkRefusal(t *testing.T, in input, key, why string) {
+	t.Helper()
+	_, err := tryRender(t, in)
+	if err == nil {
+		t.Fatal("rendered")
+	}
+	said := sentence(err, key)
+	_, example, is := strings.Cut(said, "Example: ")
+	if !is || !strings.Contains(said, why) {
+		t.Fatalf("want a sentence that names %s, says %q and gives an example; got %v", key, why, err)
+	}
+	if !strings.HasPrefix(example, "--set ") {
+		return
+	}
+	for alternative := range strings.SplitSeq(strings.TrimSpace(example), ", or ") {
+		words, typed := strings.CutPrefix(alternative, "--set ")
+		if !typed {
+			continue
+		}
+		in := in
+		in.set = slices.Clone(in.set)
+		for set := range strings.SplitSeq(words, " --set ") {
+			in.set = append(in.set, strings.Trim(set, "'"))
+		}
+		if _, err := tryRender(t, in); err != nil && (sentence(err, key) != "" || !strings.Contains(err.Error(), "Example: ")) {
+			t.Errorf("who follows %q finds: %v", alternative, err)
+		}
 	}
 }
 
 // sentence is the line of a refusal that begins with the key.
 func sentence(err error, key string) string {
 	for line := range strings.Lines(err.Error()) {
-		if strings.HasPrefix(strings.TrimPrefix(line, "- "), key) {
+		if rest, is := strings.CutPrefix(strings.TrimPrefix(line, "- "), key); is && strings.ContainsAny(rest[:1], " :") {
 			return line
 		}
 	}
@@ -115,6 +156,8 @@ func TestRefusals_AreNoneOfWhatOnlyLooksLikeIt(t *testing.T) {
 		"root without KILL, and no gate": "mode: sidecar\napp: {image: {repository: redis}, securityContext: {runAsUser: 0, capabilities: {drop: [ALL]}}}",
 		"a variable in two containers":   "mode: sidecar\napp: {image: {repository: redis}, env: {A: 1}}\ngate: {extraEnv: {A: 2}}",
 		"one number of two protocols":    "app: {image: {repository: redis}, command: [a], ports: {a: 53, b: {containerPort: 53, protocol: UDP}}}",
+		"variables taken out":            "app: {image: {repository: redis}, command: [a], env: {K8S_AWAIT_ELECTION_NAME: null, A: 1, B: null}}\ngate: {extraEnv: {A: null, B: 2}}",
+		"a lease of a second":            "app: {image: {repository: redis}, command: [a]}\nelection: {leaseDuration: 1}",
 		"the gate's number by UDP":       "app: {image: {repository: redis}, command: [a], ports: {a: {containerPort: 9999, protocol: UDP}}}",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -146,6 +189,22 @@ func TestRefusals_IncludeAClusterThatIsTooOld(t *testing.T) {
 	for _, version := range []string{"v1.34.0", "v1.34.1-gke.100", "v1.36.1", "v1.40.0-alpha.1"} {
 		in.kube = version
 		render(t, in)
+	}
+}
+
+// The name of a Service could not begin with a digit before 1.36.
+func TestRefusals_IncludeNamesThatAClusterDoesNotTake(t *testing.T) {
+	t.Parallel()
+	in := input{set: twoValues, release: "1234"}
+	for version, takes := range map[string]bool{
+		"v1.34.4": false, "v1.35.9": false, "v1.35.1-eks-1a2b": false, "v1.36.0": true, "v1.37.1-gke.100": true,
+	} {
+		in.kube = version
+		if takes {
+			render(t, in)
+		} else {
+			checkRefusal(t, in, "fullnameOverride", "1234")
+		}
 	}
 }
 

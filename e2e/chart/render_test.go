@@ -20,8 +20,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/kubernetes/scheme"
-
-	"github.com/k8s-await-election/k8s-await-election/e2e/apiserver"
 )
 
 // folder is the chart.
@@ -79,7 +77,7 @@ func tryRender(t *testing.T, in input) (*rendering, error) {
 	install := action.NewInstall(&action.Configuration{Log: t.Logf})
 	install.ClientOnly, install.DryRun = true, true
 	install.ReleaseName, install.Namespace = releaseOf(in), namespaceOf(in)
-	version, err := chartutil.ParseKubeVersion(orElse(in.kube, apiserver.Version))
+	version, err := chartutil.ParseKubeVersion(orElse(in.kube, kubeVersion))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,7 @@
 {{/*
 The environment of the app's container. Behind a gate: the gate's, the app's, and
-then the probes, whose exec commands may refer to the app's. Beside a sidecar: where
-to ask it, unless the app has variables of these names, and the app's.
+the probes. Beside a sidecar: where to ask it, unless the app has variables of these
+names, and the app's.
 */}}
 {{- define "k8s-await-election.appEnv" -}}
 {{- $own := include "k8s-await-election.env" .Values.app.env | fromYamlArray -}}
@@ -29,12 +29,13 @@ to ask it, unless the app has variables of these names, and the app's.
 {{/*
 The environment of the container that k8s-await-election runs in: dict "root" $
 "variables" […]. gate.extraEnv replaces what has the same name: a list that names a
-variable twice is refused by server-side apply.
+variable twice is refused by server-side apply. One that is null there is as if it
+were not: the chart's own stays.
 */}}
 {{- define "k8s-await-election.environment" -}}
 {{- $extra := .root.Values.gate.extraEnv | default dict -}}
 {{- range .variables }}
-{{- if not (hasKey $extra .name) }}
+{{- if kindIs "invalid" (index $extra .name) }}
 {{ toYaml (list .) }}
 {{- end }}
 {{- end }}

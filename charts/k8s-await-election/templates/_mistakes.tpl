@@ -13,12 +13,16 @@ What the schema cannot say in a sentence. All mistakes are told at once.
 {{- if not $app.image.repository -}}
 {{- $mistakes = append $mistakes "app.image.repository is missing: it names the app's image. Example: --set app.image.repository=redis" -}}
 {{- end -}}
+{{- $name := include "k8s-await-election.fullname" . -}}
+{{- if and (regexMatch "^[0-9]" $name) (semverCompare "<1.36.0-0" .Capabilities.KubeVersion.Version) -}}
+{{- $mistakes = append $mistakes (printf "fullnameOverride: the objects would be called %s, and before Kubernetes 1.36 (this is %s) the name of a Service begins with a letter. Example: --set fullnameOverride=app-%s" $name .Capabilities.KubeVersion.Version $name) -}}
+{{- end -}}
 {{- $first := ternary "the gate has to be the first process of its container, or a killed gate leaves the app running" "the sidecar has to be the first process of its container, or, started again, it would not know its own lease" (eq (include "k8s-await-election.gated" .) "true") -}}
 {{- if .Values.shareProcessNamespace -}}
-{{- $mistakes = append $mistakes (printf "shareProcessNamespace is refused: %s. Leave it out, and look into the container with kubectl debug. Example: shareProcessNamespace: false" $first) -}}
+{{- $mistakes = append $mistakes (printf "shareProcessNamespace is refused: %s. Leave it out, and look into the container with kubectl debug. Example: --set shareProcessNamespace=false" $first) -}}
 {{- end -}}
 {{- if .Values.hostPID -}}
-{{- $mistakes = append $mistakes (printf "hostPID is refused: %s. Example: hostPID: false" $first) -}}
+{{- $mistakes = append $mistakes (printf "hostPID is refused: %s. Example: --set hostPID=false" $first) -}}
 {{- end -}}
 {{- $mistakes = concat $mistakes (include (ternary "k8s-await-election.gateMistakes" "k8s-await-election.sidecarMistakes" (eq (include "k8s-await-election.gated" .) "true")) . | fromJsonArray) -}}
 
@@ -29,8 +33,8 @@ What the schema cannot say in a sentence. All mistakes are told at once.
 {{- range $ports -}}
 {{- $names = append $names .name -}}
 {{- $number := printf "%d/%s" (int .containerPort) .protocol -}}
-{{- if not (regexMatch "[a-z]" .name) -}}
-{{- $mistakes = append $mistakes (printf "app.ports.%s: the name of a port needs a letter. Example: app.ports.http: %d" .name (int .containerPort)) -}}
+{{- if or (not (regexMatch "^[a-z0-9]([a-z0-9-]{0,13}[a-z0-9])?$" .name)) (not (regexMatch "[a-z]" .name)) (contains "--" .name) -}}
+{{- $mistakes = append $mistakes (printf "app.ports.%s: the name of a port has up to 15 lower-case letters, digits and single hyphens inside, and needs a letter. Example: app.ports.http: %d" .name (int .containerPort)) -}}
 {{- end -}}
 {{- if eq .name "gate-status" -}}
 {{- $mistakes = append $mistakes "app.ports.gate-status: this is the name of the gate's own port. Example: app.ports.status: 8080" -}}
@@ -39,14 +43,14 @@ What the schema cannot say in a sentence. All mistakes are told at once.
 {{- $mistakes = append $mistakes (printf "app.ports.%s is %d, where the gate listens for probes (gate.statusPort). Move the gate. Example: --set gate.statusPort=%d" .name $status (ternary (sub $status 1) (add1 $status) (gt $status 1024))) -}}
 {{- end -}}
 {{- if hasKey $taken $number -}}
-{{- $mistakes = append $mistakes (printf "app.ports.%s is %s, as app.ports.%s is. Leave one of them out. Example: app.ports.%s: null" .name $number (get $taken $number) .name) -}}
+{{- $mistakes = append $mistakes (printf "app.ports.%s is %s, as app.ports.%s is. Leave one of them out. Example: --set app.ports.%s=null" .name $number (get $taken $number) .name) -}}
 {{- end -}}
 {{- $_ := set $taken $number .name -}}
 {{- end -}}
 {{- $known := ternary (printf "app.ports has %s" (join ", " $names)) "app.ports is empty" (not (empty $names)) -}}
 {{- range $name, $port := .Values.service.ports -}}
 {{- if not (or (kindIs "invalid" $port) (has $name $names)) -}}
-{{- $mistakes = append $mistakes (printf "service.ports.%s: there is no such port of the app; %s. Example: app.ports.%s: 8080" $name $known $name) -}}
+{{- $mistakes = append $mistakes (printf "service.ports.%s: there is no such port of the app; %s. Example: --set service.ports.%s=null, or app.ports.%s: 8080" $name $known $name $name) -}}
 {{- end -}}
 {{- end -}}
 
@@ -67,18 +71,17 @@ What the schema cannot say in a sentence. All mistakes are told at once.
 {{- $mistakes = append $mistakes (printf "app.probes.%s must have exactly one of exec, httpGet, tcpSocket and grpc, and has %d. Example: app.probes.%s.tcpSocket.port: 6379" $kind (int $handlers) $kind) -}}
 {{- end -}}
 {{- if and (ne $kind "readiness") (gt (int ($probe | default dict).successThreshold) 1) -}}
-{{- $mistakes = append $mistakes (printf "app.probes.%s.successThreshold must be 1: Kubernetes takes no other for this kind of probe. Example: app.probes.%s.successThreshold: 1" $kind $kind) -}}
+{{- $mistakes = append $mistakes (printf "app.probes.%s.successThreshold must be 1: Kubernetes takes no other for this kind of probe. Example: --set app.probes.%s.successThreshold=1" $kind $kind) -}}
 {{- end -}}
 {{- if and (eq $kind "readiness") (($probe | default dict).terminationGracePeriodSeconds) -}}
-{{- $mistakes = append $mistakes "app.probes.readiness.terminationGracePeriodSeconds: Kubernetes takes it for liveness and startup probes alone. Example: app.probes.liveness.terminationGracePeriodSeconds: 10" -}}
+{{- $mistakes = append $mistakes "app.probes.readiness.terminationGracePeriodSeconds: Kubernetes takes it for liveness and startup probes alone. Example: --set app.probes.readiness.terminationGracePeriodSeconds=null" -}}
 {{- end -}}
 {{- end -}}
 
-{{- range $name, $value := $app.env -}}
-{{- if hasPrefix "K8S_AWAIT_ELECTION_" $name -}}
-{{- $mistakes = append $mistakes (printf "app.env.%s is a variable of the gate. Set it there. Example: gate.extraEnv.%s" $name $name) -}}
-{{- end -}}
-{{- end -}}
+{{- $mistakes = concat $mistakes
+      (include "k8s-await-election.envMistakes" . | fromJsonArray)
+      (include "k8s-await-election.durationMistakes" . | fromJsonArray)
+      (include "k8s-await-election.upgradeMistakes" . | fromJsonArray) -}}
 {{- with include "k8s-await-election.roleLabel" . -}}
 {{- $label := include "k8s-await-election.roleLabelParts" $ | fromJson -}}
 {{- if eq $label.leader $label.standby -}}
@@ -106,10 +109,10 @@ What the schema cannot say in a sentence. All mistakes are told at once.
 {{- $mistakes = append $mistakes (printf "app.command is missing: a Pod that sets a command loses the image's ENTRYPOINT and CMD, and the gate is set as its command; so write out what \"docker image inspect %s\" shows of both. Example: --set 'app.command={redis-server,--port,6379}'" ($app.image.repository | default "IMAGE")) -}}
 {{- end -}}
 {{- if $app.lifecycle -}}
-{{- $mistakes = append $mistakes "app.lifecycle is refused: its hooks would run on standbys too, where the app does not run. Put what postStart does into app.command, and instead of preStop name the signal that ends the app. Example: app.stopSignal: QUIT" -}}
+{{- $mistakes = append $mistakes "app.lifecycle is refused: its hooks would run on standbys too, where the app does not run. Put what postStart does into app.command, and instead of preStop name the signal that ends the app. Example: --set app.lifecycle=null --set app.stopSignal=QUIT" -}}
 {{- end -}}
 {{- if include "k8s-await-election.cannotKill" . -}}
-{{- $mistakes = append $mistakes "app.securityContext.capabilities drops KILL from a container that runs as root: when the app has changed to another user, the gate could not end it. Add KILL, or run as that user from the start. Example: app.securityContext.capabilities.add: [KILL], or app.securityContext.runAsUser: 999" -}}
+{{- $mistakes = append $mistakes "app.securityContext.capabilities drops KILL from a container that runs as root: when the app has changed to another user, the gate could not end it. Add KILL, or run as that user from the start. Example: --set 'app.securityContext.capabilities.add={KILL}', or --set app.securityContext.runAsUser=999" -}}
 {{- end -}}
 {{- if eq (include "k8s-await-election.serviceMode" .) "all" -}}
 {{- $mistakes = append $mistakes "service.mode all goes with the mode sidecar: behind the gate the app runs on the leader alone, and the standbys would get their share of the clients. Example: --set service.mode=slices" -}}
@@ -119,9 +122,10 @@ What the schema cannot say in a sentence. All mistakes are told at once.
 {{- $mistakes = append $mistakes (printf "sidecar.%s goes with the mode sidecar: behind the gate the app runs on the leader alone, and need not ask. Example: --set mode=sidecar" $key) -}}
 {{- end -}}
 {{- end -}}
-{{- range $name, $value := $app.env -}}
-{{- if hasKey ($.Values.gate.extraEnv | default dict) $name -}}
-{{- $mistakes = append $mistakes (printf "app.env.%s is in gate.extraEnv too. Leave one of them out; both are the same container's. Example: --set gate.extraEnv.%s=null" $name $name) -}}
+{{- with $app.stopSignal -}}
+{{- $signal := include "k8s-await-election.text" . -}}
+{{- if not (include "k8s-await-election.isStopSignal" $signal) -}}
+{{- $mistakes = append $mistakes (printf "app.stopSignal is %s, which is no signal that ends a command. Example: --set app.stopSignal=QUIT" $signal) -}}
 {{- end -}}
 {{- end -}}
 {{- toJson $mistakes -}}

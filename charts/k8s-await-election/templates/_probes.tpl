@@ -30,15 +30,14 @@ user cannot mean is refused by k8s-await-election.mistakes; here it becomes 0.
 {{/*
 The variable with a probe for the gate: dict "root" $ "name" "READINESS" "probe" {…}.
 
-In the value of a variable the kubelet replaces $(NAME), and $$ by $. In the
-command of an exec probe it would do the same, so that is left to it; in all else
-it would not.
+In the value of a variable the kubelet replaces $(NAME), and $$ by $. A value with a
+quote would make the JSON none, so that is not left to it; the gate does the same
+in the command of an exec probe.
 */}}
 {{- define "k8s-await-election.probeVariable" -}}
 {{- if .probe -}}
-{{- $json := include "k8s-await-election.probe" . -}}
 - name: K8S_AWAIT_ELECTION_{{ .name }}_PROBE_JSON
-  value: {{ ternary $json (replace "$" "$$" $json) (hasKey .probe "exec") | quote }}
+  value: {{ include "k8s-await-election.probe" . | replace "$" "$$" | quote }}
 {{- end -}}
 {{- end }}
 
