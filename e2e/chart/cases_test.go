@@ -158,6 +158,22 @@ service: {headless: true, ipFamilyPolicy: PreferDualStack, annotations: {a: b}}
 app: {image: {repository: redis}, command: [redis-server], ports: {redis: 6379}}
 service: {type: LoadBalancer, ports: {redis: {port: 16379, nodePort: 30379}}}
 `}},
+	{name: "more fields of Pods and Service", input: input{yaml: `
+app: {image: {repository: redis}, command: [redis-server], ports: {redis: 6379}}
+minReadySeconds: 7
+podSpec:
+  runtimeClassName: gvisor
+  dnsPolicy: None
+  dnsConfig: {nameservers: [10.0.0.10], options: [{name: ndots, value: "2"}]}
+  hostAliases: [{ip: 10.0.0.1, hostnames: [db]}]
+  enableServiceLinks: false
+  hostname: null
+service:
+  type: LoadBalancer
+  labels: {pool: internal, a: null}
+  spec: {loadBalancerClass: example.org/lb, loadBalancerSourceRanges: [10.0.0.0/8], externalTrafficPolicy: Local, sessionAffinity: ClientIP, clusterIP: null}
+podDisruptionBudget: {maxUnavailable: "1"}
+`}},
 	{name: "no Service", input: input{yaml: `
 app: {image: {repository: redis}, command: [redis-server], ports: {redis: 6379}}
 service: {enabled: false}

@@ -25,6 +25,7 @@ func TestRefusals_NameTheKeyAndGiveAnExample(t *testing.T) {
 	for _, row := range []struct {
 		name, yaml string
 		set        []string
+		setJSON    []string
 		key, why   string
 	}{
 		{name: "nothing at all", key: "app.image.repository"},
@@ -93,11 +94,29 @@ func TestRefusals_NameTheKeyAndGiveAnExample(t *testing.T) {
 		{name: "a signal that is none", yaml: app, set: []string{"app.stopSignal=FOO"}, key: "app.stopSignal", why: "no signal"},
 		{name: "a signal of a great number", yaml: app, set: []string{"app.stopSignal=99"}, key: "app.stopSignal", why: "no signal"},
 		{name: "a signal that halts", yaml: app, set: []string{"app.stopSignal=SIGSTOP"}, key: "app.stopSignal", why: "ends a command"},
+		{name: "two Service ports of one number", yaml: "app: {image: {repository: redis}, command: [a], ports: {a: 80, b: 81}}\nservice: {ports: {b: 80}}", key: "service.ports.b", why: "service.ports.a"},
+		{name: "a node port of no node", yaml: "app: {image: {repository: redis}, command: [a], ports: {a: 80}}\nservice: {ports: {a: {nodePort: 30080}}}", key: "service.ports.a.nodePort", why: "service.type is ClusterIP"},
+		{name: "a key of the chart's among the Service's", yaml: app, set: []string{"service.spec.type=NodePort"}, key: "service.spec.type", why: "service.type"},
+		{name: "a headless Service by hand", yaml: app, set: []string{"service.spec.clusterIP=None"}, key: "service.spec.clusterIP", why: "service.headless"},
+		{name: "a key of the chart's among the Pod's", yaml: app, set: []string{"podSpec.nodeSelector.disk=ssd"}, key: "podSpec.nodeSelector", why: "nodeSelector"},
+		{name: "containers among the Pod's keys", yaml: app, setJSON: []string{`podSpec.containers=[{"name":"a"}]`}, key: "podSpec.containers", why: "extraContainers"},
+		{name: "the host's processes among the Pod's keys", yaml: app, set: []string{"podSpec.hostPID=true"}, key: "podSpec.hostPID", why: "first process"},
+		{name: "shared processes among the Pod's keys", yaml: sidecar + image, set: []string{"podSpec.shareProcessNamespace=true"}, key: "podSpec.shareProcessNamespace", why: "first process"},
+		{name: "a token for all containers", yaml: app, set: []string{"podSpec.automountServiceAccountToken=true"}, key: "podSpec.automountServiceAccountToken", why: "one container"},
+		{name: "a name that makes no label", yaml: app + "nameOverride: " + strings.Repeat("a", 59), key: "nameOverride", why: "58"},
+		{name: "a probe of too great a port", yaml: `app: {image: {repository: redis}, command: [a], probes: {liveness: {tcpSocket: {port: "99999"}}}}`, key: "app.probes.liveness.tcpSocket.port", why: "65535"},
+		{name: "a Deployment's strategy of a StatefulSet", yaml: app + "kind: StatefulSet\nstrategy: {type: Recreate}", key: "strategy.type", why: "OnDelete"},
+		{name: "a StatefulSet's strategy of a Deployment", yaml: app + "strategy: {type: OnDelete}", key: "strategy.type", why: "Recreate"},
+		{name: "a second container app", yaml: app + "extraContainers: [{name: app, image: a}]", key: "extraContainers", why: "a container of the chart"},
+		{name: "a second installer", yaml: app + "extraInitContainers: [{name: k8s-await-election, image: a}]", key: "extraInitContainers", why: "a container of the chart"},
+		{name: "the gate over the root", yaml: app + "gate: {mountPath: //}", key: "gate.mountPath", why: "hide"},
+		{name: "the gate over the processes", yaml: app + "gate: {mountPath: /proc/}", key: "gate.mountPath", why: "hide"},
+		{name: "rights for everybody's account", yaml: app + "serviceAccount: {create: false}", key: "serviceAccount.name", why: "default"},
 		{name: "volumes of their own without a StatefulSet", yaml: app + "volumeClaimTemplates: [{metadata: {name: a}}]", key: "volumeClaimTemplates", why: "kind=StatefulSet"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			checkRefusal(t, input{yaml: row.yaml, set: row.set}, row.key, row.why)
+			checkRefusal(t, input{yaml: row.yaml, set: row.set, setJSON: row.setJSON}, row.key, row.why)
 		})
 	}
 }
@@ -157,6 +176,7 @@ func TestRefusals_AreNoneOfWhatOnlyLooksLikeIt(t *testing.T) {
 		"a variable in two containers":   "mode: sidecar\napp: {image: {repository: redis}, env: {A: 1}}\ngate: {extraEnv: {A: 2}}",
 		"one number of two protocols":    "app: {image: {repository: redis}, command: [a], ports: {a: 53, b: {containerPort: 53, protocol: UDP}}}",
 		"variables taken out":            "app: {image: {repository: redis}, command: [a], env: {K8S_AWAIT_ELECTION_NAME: null, A: 1, B: null}}\ngate: {extraEnv: {A: null, B: 2}}",
+		"the root's user, taken out":     "app: {image: {repository: redis}, command: [a], securityContext: {runAsUser: null, capabilities: {drop: [ALL]}}}",
 		"a lease of a second":            "app: {image: {repository: redis}, command: [a]}\nelection: {leaseDuration: 1}",
 		"the gate's number by UDP":       "app: {image: {repository: redis}, command: [a], ports: {a: {containerPort: 9999, protocol: UDP}}}",
 	} {
@@ -355,7 +375,7 @@ func TestValues_ThatAreUnknownAreNamed(t *testing.T) {
 func isFree(key string) bool {
 	for _, end := range []string{
 		"env", "extraEnv", "ports", "abels", "nnotations", "nodeSelector", // names
-		"ecurityContext", "lifecycle", "affinity", "strategy", "requests", "limits", "capabilities", "seccompProfile", // Kubernetes'
+		"ecurityContext", "lifecycle", "podSpec", "service.spec", "affinity", "strategy", "requests", "limits", "capabilities", "seccompProfile", // Kubernetes'
 	} {
 		if strings.HasSuffix(key, end) {
 			return key != "app.ports" && key != "service.ports" // a port is a number

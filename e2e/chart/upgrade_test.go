@@ -58,13 +58,18 @@ func mustRefuse(t *testing.T, err error, key string, words ...string) {
 // scaleToZero is what kubectl scale does, and what the controller would then.
 func scaleToZero(t *testing.T, namespace, name string) {
 	t.Helper()
-	client := server.Client().AppsV1().Deployments(namespace)
-	if _, err := client.UpdateScale(t.Context(), name, &autoscalingv1.Scale{
+	scale(t, namespace, name, 0)
+	setStatus(t, namespace, name, 0)
+}
+
+func scale(t *testing.T, namespace, name string, replicas int32) {
+	t.Helper()
+	if _, err := server.Client().AppsV1().Deployments(namespace).UpdateScale(t.Context(), name, &autoscalingv1.Scale{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace},
+		Spec:       autoscalingv1.ScaleSpec{Replicas: replicas},
 	}, metav1.UpdateOptions{FieldManager: "kubectl"}); err != nil {
 		t.Fatal(err)
 	}
-	setStatus(t, namespace, name, 0)
 }
 
 func setStatus(t *testing.T, namespace, name string, replicas int32) {
@@ -84,11 +89,11 @@ func setStatus(t *testing.T, namespace, name string, replicas int32) {
 func TestUpgrade_ToAnotherLeaseIsRefusedWhilePodsLeadByTheOldOne(t *testing.T) {
 	eachHelm(t, func(t *testing.T, h helm, in input) {
 		must(t, h.install(in))
-		scale := fmt.Sprintf("Example: kubectl -n %s scale deployment/shop --replicas=0 && kubectl -n %[1]s wait pod -l app.kubernetes.io/instance=shop,app.kubernetes.io/name=k8s-await-election --for=delete", in.namespace)
+		end := fmt.Sprintf("Example: kubectl -n %s scale deployment/shop --replicas=0 && kubectl -n %[1]s wait pod -l app.kubernetes.io/instance=shop,app.kubernetes.io/name=k8s-await-election --for=delete", in.namespace)
 		for _, set := range [][]string{
 			{"election.leaseName=other"}, {"fullnameOverride=other"}, {"nameOverride=other"}, {"kind=StatefulSet", "fullnameOverride=other"},
 		} {
-			mustRefuse(t, h.upgrade(in.and(set...)), "election.leaseName", `"shop"`, `other"`, scale)
+			mustRefuse(t, h.upgrade(in.and(set...)), "election.leaseName", `"shop"`, `other"`, end)
 		}
 		// The same Lease under whatever name.
 		must(t, h.upgrade(in.and("app.image.tag=2", "election.leaseName=shop")))
@@ -160,6 +165,56 @@ func TestUpgrade_ToAnotherModeOfTheServiceIsRefusedUntilTheServiceIsGone(t *test
 		service, err := services.Get(t.Context(), "shop", metav1.GetOptions{})
 		if err != nil || len(service.Spec.Selector) > 0 {
 			t.Errorf("the Service selects %v: %v", service.Spec.Selector, err)
+		}
+	})
+}
+
+func replicas(t *testing.T, namespace string) int32 {
+	t.Helper()
+	d, err := server.Client().AppsV1().Deployments(namespace).Get(t.Context(), "shop", metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return *d.Spec.Replicas
+}
+
+// What the README says of them.
+func TestReplicas_ThatAreNullAreOneUntilSomebodyScales(t *testing.T) {
+	eachHelm(t, func(t *testing.T, h helm, in input) {
+		must(t, h.install(in))
+		must(t, h.upgrade(in.and("replicas=null")))
+		if got := replicas(t, in.namespace); got != 1 {
+			t.Errorf("2 becomes null, and there are to be %d", got)
+		}
+		scale(t, in.namespace, "shop", 5)
+		must(t, h.upgrade(in.and("replicas=null", "app.image.tag=2")))
+		if got := replicas(t, in.namespace); got != 5 {
+			t.Errorf("an upgrade scales 5 to %d", got)
+		}
+	})
+}
+
+func TestReplicas_ThatAreANumberAreSetAgain(t *testing.T) {
+	eachHelm(t, func(t *testing.T, h helm, in input) {
+		must(t, h.install(in))
+		scale(t, in.namespace, "shop", 5)
+		if _, is := h.(helm4); is {
+			if err := h.upgrade(in); err == nil || !strings.Contains(err.Error(), "conflict") || !strings.Contains(err.Error(), ".spec.replicas") {
+				t.Errorf("want a conflict on .spec.replicas, got %v", err)
+			}
+		}
+		must(t, h.force(in))
+		if got := replicas(t, in.namespace); got != 2 {
+			t.Errorf("there are to be %d", got)
+		}
+	})
+}
+
+func TestHeadless_IsOfANewServiceAlone(t *testing.T) {
+	eachHelm(t, func(t *testing.T, h helm, in input) {
+		must(t, h.install(in))
+		if err := h.upgrade(in.and("service.headless=true")); err == nil || !strings.Contains(err.Error(), "may not change once set") {
+			t.Errorf("the README says that it is refused: %v", err)
 		}
 	})
 }

@@ -48,12 +48,6 @@ What the schema cannot say in a sentence. All mistakes are told at once.
 {{- $_ := set $taken $number .name -}}
 {{- end -}}
 {{- $known := ternary (printf "app.ports has %s" (join ", " $names)) "app.ports is empty" (not (empty $names)) -}}
-{{- range $name, $port := .Values.service.ports -}}
-{{- if not (or (kindIs "invalid" $port) (has $name $names)) -}}
-{{- $mistakes = append $mistakes (printf "service.ports.%s: there is no such port of the app; %s. Example: --set service.ports.%s=null, or app.ports.%s: 8080" $name $known $name $name) -}}
-{{- end -}}
-{{- end -}}
-
 {{- range $kind, $probe := $app.probes -}}
 {{- $handlers := 0 -}}
 {{- range $handler := list "exec" "httpGet" "tcpSocket" "grpc" -}}
@@ -61,7 +55,9 @@ What the schema cannot say in a sentence. All mistakes are told at once.
 {{- $handlers = add1 $handlers -}}
 {{- if ne $handler "exec" -}}
 {{- $port := include "k8s-await-election.text" .port -}}
-{{- if not (or (regexMatch "^[0-9]+$" $port) (has $port $names)) -}}
+{{- if and (regexMatch "^[0-9]+$" $port) (or (lt (float64 $port) 1.0) (gt (float64 $port) 65535.0)) -}}
+{{- $mistakes = append $mistakes (printf "app.probes.%s.%s.port is %s, and a port is from 1 to 65535. Example: --set app.probes.%s.%s.port=8080" $kind $handler $port $kind $handler) -}}
+{{- else if not (or (regexMatch "^[0-9]+$" $port) (has $port $names)) -}}
 {{- $mistakes = append $mistakes (printf "app.probes.%s.%s.port: there is no port %q of the app; %s. Example: app.ports.%s: 8080, or the number itself" $kind $handler $port $known $port) -}}
 {{- end -}}
 {{- end -}}
@@ -81,6 +77,8 @@ What the schema cannot say in a sentence. All mistakes are told at once.
 {{- $mistakes = concat $mistakes
       (include "k8s-await-election.envMistakes" . | fromJsonArray)
       (include "k8s-await-election.durationMistakes" . | fromJsonArray)
+      (include "k8s-await-election.podMistakes" . | fromJsonArray)
+      (include "k8s-await-election.serviceMistakes" . | fromJsonArray)
       (include "k8s-await-election.upgradeMistakes" . | fromJsonArray) -}}
 {{- with include "k8s-await-election.roleLabel" . -}}
 {{- $label := include "k8s-await-election.roleLabelParts" $ | fromJson -}}
@@ -93,12 +91,6 @@ What the schema cannot say in a sentence. All mistakes are told at once.
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{- if and .Values.service.headless (ne (.Values.service.type | default "ClusterIP") "ClusterIP") -}}
-{{- $mistakes = append $mistakes (printf "service.headless goes with the type ClusterIP alone, and service.type is %s. Example: --set service.type=ClusterIP" .Values.service.type) -}}
-{{- end -}}
-{{- if and .Values.volumeClaimTemplates (ne .Values.kind "StatefulSet") -}}
-{{- $mistakes = append $mistakes "volumeClaimTemplates needs a StatefulSet. Example: --set kind=StatefulSet" -}}
-{{- end -}}
 {{- toJson $mistakes -}}
 {{- end }}
 
@@ -110,6 +102,10 @@ What the schema cannot say in a sentence. All mistakes are told at once.
 {{- end -}}
 {{- if $app.lifecycle -}}
 {{- $mistakes = append $mistakes "app.lifecycle is refused: its hooks would run on standbys too, where the app does not run. Put what postStart does into app.command, and instead of preStop name the signal that ends the app. Example: --set app.lifecycle=null --set app.stopSignal=QUIT" -}}
+{{- end -}}
+{{- $mount := clean .Values.gate.mountPath -}}
+{{- if regexMatch "^/(proc|sys|dev|etc|bin|sbin|lib|lib64|usr)?$" $mount -}}
+{{- $mistakes = append $mistakes (printf "gate.mountPath is %s, which the volume would hide from the app. Example: --set gate.mountPath=/gate" $mount) -}}
 {{- end -}}
 {{- if include "k8s-await-election.cannotKill" . -}}
 {{- $mistakes = append $mistakes "app.securityContext.capabilities drops KILL from a container that runs as root: when the app has changed to another user, the gate could not end it. Add KILL, or run as that user from the start. Example: --set 'app.securityContext.capabilities.add={KILL}', or --set app.securityContext.runAsUser=999" -}}
@@ -175,8 +171,8 @@ user (SETUID) tells.
 {{- end -}}
 {{- $dropped := or (has "ALL" $capabilities.drop) (has "KILL" $capabilities.drop) -}}
 {{- $added := or (has "ALL" $capabilities.add) (has "KILL" $capabilities.add) -}}
-{{- $uid := include "k8s-await-election.uid" (ternary $own $pod (hasKey $own "runAsUser")) -}}
-{{- $nonRoot := ternary $own.runAsNonRoot $pod.runAsNonRoot (hasKey $own "runAsNonRoot") -}}
+{{- $uid := include "k8s-await-election.uid" (ternary $pod $own (kindIs "invalid" (index $own "runAsUser"))) -}}
+{{- $nonRoot := ternary $pod.runAsNonRoot $own.runAsNonRoot (kindIs "invalid" (index $own "runAsNonRoot")) -}}
 {{- $perhapsRoot := and (eq $uid "") (not $nonRoot) (has "SETUID" $capabilities.add) -}}
 {{- if and $dropped (not $added) (not $own.privileged) (or (eq $uid "0") $perhapsRoot) -}}
 true

@@ -36,6 +36,9 @@ spec:
   topologySpreadConstraints:
     {{- toYaml . | nindent 4 }}
   {{- end }}
+  {{- with include "k8s-await-election.withoutNulls" .Values.podSpec | fromYaml }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
   {{- $installed := include "k8s-await-election.installed" . }}
   {{- $gated := include "k8s-await-election.gated" . }}
   {{- if or $installed (not $gated) .Values.extraInitContainers }}
@@ -204,5 +207,5 @@ one revision: else a rollout would count the Pods that are about to go.
 
 {{/* runAsUser of a security context as a text; "" where there is none. */}}
 {{- define "k8s-await-election.uid" -}}
-{{- if hasKey (. | default dict) "runAsUser" }}{{ int64 .runAsUser }}{{ end -}}
+{{- if not (kindIs "invalid" (index (. | default dict) "runAsUser")) }}{{ int64 .runAsUser }}{{ end -}}
 {{- end }}

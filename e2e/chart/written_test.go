@@ -1,0 +1,134 @@
+package chart
+
+import (
+	"encoding/json"
+	"slices"
+	"syscall"
+	"testing"
+
+	discoveryv1 "k8s.io/api/discovery/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/k8s-await-election/k8s-await-election/e2e/gate/stage"
+)
+
+func sliceOf(t *testing.T, namespace, name string) *discoveryv1.EndpointSlice {
+	t.Helper()
+	slice, err := server.Client().DiscoveryV1().EndpointSlices(namespace).Get(t.Context(), name, metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slice
+}
+
+// released is a stage in whose namespace the chart is installed, and a gate of it
+// leads.
+func released(t *testing.T, h helm, set ...string) (*stage.Stage, input, *stage.Container) {
+	t.Helper()
+	in := input{release: stage.LockName, set: slices.Concat(twoValues, set)}
+	r := render(t, in)
+	s := stage.New(t, server, programs, only[*rbacv1.Role](t, r).Rules...)
+	s.LongLeases()
+	in.namespace = s.Namespace
+	must(t, h.install(in))
+	leader := start(t, s, r, stage.LockName+"-0")
+	s.AwaitLeader(leader)
+	s.AwaitLine(leader, "traffic leads here")
+	return s, in, leader
+}
+
+// Neither version of Helm undoes what a gate has written, or stops over it, and
+// neither does the gate see a reason to write again.
+func TestHelm_LeavesAloneWhatALeaderWrites(t *testing.T) {
+	t.Parallel()
+	for name, h := range helms(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, in, leader := released(t, h, "app.ports.redis=6379")
+			service, err := server.Client().CoreV1().Services(s.Namespace).Get(t.Context(), stage.LockName, metav1.GetOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			before := map[string]*discoveryv1.EndpointSlice{}
+			for _, family := range []string{"-ipv4", "-ipv6"} {
+				slice := sliceOf(t, s.Namespace, stage.LockName+family)
+				before[slice.Name] = slice
+				// The garbage collector takes it with the Service.
+				if owners := slice.OwnerReferences; len(owners) != 1 || owners[0].UID != service.UID || owners[0].Kind != "Service" {
+					t.Errorf("%s is owned by %v, the Service is %s", slice.Name, owners, service.UID)
+				}
+			}
+			must(t, h.upgrade(in.and("app.image.tag=2", "service.annotations.a=b", "service.ports.redis=16379")))
+			must(t, h.rollback(in, 1))
+			must(t, h.upgrade(in.and("app.image.tag=3")))
+			for name, slice := range before {
+				if after := sliceOf(t, s.Namespace, name); after.ResourceVersion != slice.ResourceVersion {
+					t.Errorf("%s is\n%s, was\n%s", name, inShort(t, after), inShort(t, slice))
+				}
+			}
+			leader.Signal(syscall.SIGTERM)
+			s.AwaitExit(leader)
+		})
+	}
+}
+
+func TestHelm_LeavesAloneTheLabelOfALeader(t *testing.T) {
+	t.Parallel()
+	for name, h := range helms(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, in, leader := released(t, h, "app.ports.redis=6379", "service.mode=podLabel")
+			pods := server.Client().CoreV1().Pods(s.Namespace)
+			before, err := pods.Get(t.Context(), leader.Pod.Name, metav1.GetOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			must(t, h.upgrade(in.and("app.image.tag=2")))
+			must(t, h.rollback(in, 1))
+			after, err := pods.Get(t.Context(), leader.Pod.Name, metav1.GetOptions{})
+			if err != nil || after.ResourceVersion != before.ResourceVersion || after.Labels["k8s-await-election/"+stage.LockName] != "leader" {
+				t.Errorf("the Pod is labelled %v, was %v: %v", after.Labels, before.Labels, err)
+			}
+		})
+	}
+}
+
+func inShort(t *testing.T, slice *discoveryv1.EndpointSlice) string {
+	t.Helper()
+	text, err := json.Marshal(slice)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// What the README says of one Lease for two releases: the slices of the one that
+// leads no more stay as they are, as it leaves to an heir, which has a Service of
+// its own.
+func TestLease_OfTwoReleasesLeavesTheSlicesOfTheOneThatLed(t *testing.T) {
+	t.Parallel()
+	one := render(t, input{release: stage.LockName, set: append(slices.Clone(twoValues), "app.ports.redis=6379")})
+	two := render(t, input{release: "two", set: append(slices.Clone(twoValues), "app.ports.redis=6379", "election.leaseName="+stage.LockName)})
+	s := play(t, one, false, slices.Concat(only[*rbacv1.Role](t, one).Rules, only[*rbacv1.Role](t, two).Rules)...)
+	service, _ := servicesOf(t, two)
+	service.Namespace = ""
+	if _, err := server.Client().CoreV1().Services(s.Namespace).Create(t.Context(), service, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	a := start(t, s, one, stage.LockName+"-0")
+	s.AwaitLeader(a)
+	s.AwaitLine(a, "traffic leads here")
+	b := start(t, s, two, "two-0")
+	s.AwaitStandby(b)
+	s.Await("the other release's Pod is the heir", func() bool { return s.Lease().Annotations["k8s-await-election/heir"] != "" })
+	a.Signal(syscall.SIGTERM)
+	s.AwaitExit(a)
+	s.AwaitLeader(b)
+	s.AwaitLine(b, "traffic leads here")
+	for name, pod := range map[string]string{stage.LockName + "-ipv4": a.Pod.Name, "two-ipv4": b.Pod.Name} {
+		if points := sliceOf(t, s.Namespace, name).Endpoints; len(points) != 1 || points[0].TargetRef == nil || points[0].TargetRef.Name != pod {
+			t.Errorf("%s leads to %v, want %s", name, points, pod)
+		}
+	}
+}
