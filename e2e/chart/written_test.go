@@ -103,6 +103,36 @@ func inShort(t *testing.T, slice *discoveryv1.EndpointSlice) string {
 	return string(text)
 }
 
+// Why an upgrade from slices to a selector has to wait for the end of the Pods, and
+// not for that of the Service alone.
+func TestSlices_AreWrittenAgainForAServiceThatIsMadeAnew(t *testing.T) {
+	t.Parallel()
+	r := modeOf(t, "slices")
+	s := play(t, r, false, only[*rbacv1.Role](t, r).Rules...)
+	a := start(t, s, r, stage.LockName+"-0")
+	s.AwaitLeader(a)
+	s.AwaitLine(a, "traffic leads here")
+	services, points := server.Client().CoreV1().Services(s.Namespace), server.Client().DiscoveryV1().EndpointSlices(s.Namespace)
+	// No garbage collector runs here.
+	for _, family := range []string{"-ipv4", "-ipv6"} {
+		if err := points.Delete(t.Context(), stage.LockName+family, metav1.DeleteOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := services.Delete(t.Context(), stage.LockName, metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	service, _ := servicesOf(t, modeOf(t, "a Pod label"))
+	service.Namespace = ""
+	if _, err := services.Create(t.Context(), service, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	s.Await("the slices are there again", func() bool {
+		list, err := points.List(t.Context(), metav1.ListOptions{})
+		return err == nil && len(list.Items) == 2
+	})
+}
+
 // What the README says of one Lease for two releases: the slices of the one that
 // leads no more stay as they are, as it leaves to an heir, which has a Service of
 // its own.
