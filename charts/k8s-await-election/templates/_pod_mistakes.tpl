@@ -2,14 +2,16 @@
 {{- define "k8s-await-election.podMistakes" -}}
 {{- $mistakes := list -}}
 {{- $stateful := eq .Values.kind "StatefulSet" -}}
-{{- if gt (len .Values.nameOverride) 58 -}}
-{{- $mistakes = append $mistakes (printf "nameOverride has %d characters; it is in a label, which leaves it 58. Example: --set nameOverride=%s" (len .Values.nameOverride) (.Values.nameOverride | trunc 58 | trimAll "-.")) -}}
+{{- with .Values.nameOverride -}}
+{{- if gt (len .) 58 -}}
+{{- $mistakes = append $mistakes (printf "nameOverride has %d characters; it is in a label, which leaves it 58. Example: --set nameOverride=%s" (len .) (trunc 58 . | trimAll "-.")) -}}
+{{- end -}}
 {{- end -}}
 {{- if not (or .Values.serviceAccount.create .Values.serviceAccount.name) -}}
 {{- $mistakes = append $mistakes "serviceAccount.name is missing: none is made, and rights given to \"default\" would be those of every other Pod in the namespace. Example: --set serviceAccount.name=shop, or --set serviceAccount.create=true" -}}
 {{- end -}}
 {{- $types := ternary (list "RollingUpdate" "OnDelete") (list "RollingUpdate" "Recreate") $stateful -}}
-{{- with .Values.strategy.type -}}
+{{- with (.Values.strategy | default dict).type -}}
 {{- if not (has . $types) -}}
 {{- $mistakes = append $mistakes (printf "strategy.type is %s, and a %s has %s. Example: --set strategy.type=RollingUpdate" . $.Values.kind (join " or " $types)) -}}
 {{- end -}}
