@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	nodev1 "k8s.io/api/node/v1"
 	schedulingv1 "k8s.io/api/scheduling/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -111,6 +112,9 @@ func TestServer_TakesAllObjectsWithoutAWarning(t *testing.T) {
 		// Pod Security admission only warns of a workload; it refuses its Pods.
 		pod := workloadOf(t, r).pod(in.namespace)
 		addPriorityClass(t, pod.Spec.PriorityClassName)
+		if class := pod.Spec.RuntimeClassName; class != nil {
+			addRuntimeClass(t, *class)
+		}
 		client, err := kubernetes.NewForConfig(config)
 		if err != nil {
 			t.Fatal(err)
@@ -134,6 +138,16 @@ func addPriorityClass(t *testing.T, name string) {
 	}
 	_, err := server.Client().SchedulingV1().PriorityClasses().Create(t.Context(),
 		&schedulingv1.PriorityClass{ObjectMeta: metav1.ObjectMeta{Name: name}, Value: 1000}, metav1.CreateOptions{})
+	if err != nil && !apierrors.IsAlreadyExists(err) {
+		t.Fatal(err)
+	}
+}
+
+// addRuntimeClass does the same for a runtime class.
+func addRuntimeClass(t *testing.T, name string) {
+	t.Helper()
+	_, err := server.Client().NodeV1().RuntimeClasses().Create(t.Context(),
+		&nodev1.RuntimeClass{ObjectMeta: metav1.ObjectMeta{Name: name}, Handler: "runc"}, metav1.CreateOptions{})
 	if err != nil && !apierrors.IsAlreadyExists(err) {
 		t.Fatal(err)
 	}

@@ -13,12 +13,14 @@ import (
 	"github.com/k8s-await-election/k8s-await-election/e2e/gate/stage"
 )
 
-func sliceOf(t *testing.T, namespace, name string) *discoveryv1.EndpointSlice {
+// sliceOf is the slice of that name, once it is there.
+func sliceOf(t *testing.T, s *stage.Stage, name string) (slice *discoveryv1.EndpointSlice) {
 	t.Helper()
-	slice, err := server.Client().DiscoveryV1().EndpointSlices(namespace).Get(t.Context(), name, metav1.GetOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s.Await("there is "+name, func() bool {
+		var err error
+		slice, err = server.Client().DiscoveryV1().EndpointSlices(s.Namespace).Get(t.Context(), name, metav1.GetOptions{})
+		return err == nil
+	})
 	return slice
 }
 
@@ -33,8 +35,7 @@ func released(t *testing.T, h helm, set ...string) (*stage.Stage, input, *stage.
 	in.namespace = s.Namespace
 	must(t, h.install(in))
 	leader := start(t, s, r, stage.LockName+"-0")
-	s.AwaitLeader(leader)
-	s.AwaitLine(leader, "traffic leads here")
+	awaitLeader(t, s, r, leader)
 	return s, in, leader
 }
 
@@ -52,7 +53,7 @@ func TestHelm_LeavesAloneWhatALeaderWrites(t *testing.T) {
 			}
 			before := map[string]*discoveryv1.EndpointSlice{}
 			for _, family := range []string{"-ipv4", "-ipv6"} {
-				slice := sliceOf(t, s.Namespace, stage.LockName+family)
+				slice := sliceOf(t, s, stage.LockName+family)
 				before[slice.Name] = slice
 				// The garbage collector takes it with the Service.
 				if owners := slice.OwnerReferences; len(owners) != 1 || owners[0].UID != service.UID || owners[0].Kind != "Service" {
@@ -63,7 +64,7 @@ func TestHelm_LeavesAloneWhatALeaderWrites(t *testing.T) {
 			must(t, h.rollback(in, 1))
 			must(t, h.upgrade(in.and("app.image.tag=3")))
 			for name, slice := range before {
-				if after := sliceOf(t, s.Namespace, name); after.ResourceVersion != slice.ResourceVersion {
+				if after := sliceOf(t, s, name); after.ResourceVersion != slice.ResourceVersion {
 					t.Errorf("%s is\n%s, was\n%s", name, inShort(t, after), inShort(t, slice))
 				}
 			}
@@ -110,8 +111,7 @@ func TestSlices_AreWrittenAgainForAServiceThatIsMadeAnew(t *testing.T) {
 	r := modeOf(t, "slices")
 	s := play(t, r, false, only[*rbacv1.Role](t, r).Rules...)
 	a := start(t, s, r, stage.LockName+"-0")
-	s.AwaitLeader(a)
-	s.AwaitLine(a, "traffic leads here")
+	awaitLeader(t, s, r, a)
 	services, points := server.Client().CoreV1().Services(s.Namespace), server.Client().DiscoveryV1().EndpointSlices(s.Namespace)
 	// No garbage collector runs here.
 	for _, family := range []string{"-ipv4", "-ipv6"} {
@@ -147,17 +147,15 @@ func TestLease_OfTwoReleasesLeavesTheSlicesOfTheOneThatLed(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := start(t, s, one, stage.LockName+"-0")
-	s.AwaitLeader(a)
-	s.AwaitLine(a, "traffic leads here")
+	awaitLeader(t, s, one, a)
 	b := start(t, s, two, "two-0")
 	s.AwaitStandby(b)
 	s.Await("the other release's Pod is the heir", func() bool { return s.Lease().Annotations["k8s-await-election/heir"] != "" })
 	a.Signal(syscall.SIGTERM)
 	s.AwaitExit(a)
-	s.AwaitLeader(b)
-	s.AwaitLine(b, "traffic leads here")
+	awaitLeader(t, s, two, b)
 	for name, pod := range map[string]string{stage.LockName + "-ipv4": a.Pod.Name, "two-ipv4": b.Pod.Name} {
-		if points := sliceOf(t, s.Namespace, name).Endpoints; len(points) != 1 || points[0].TargetRef == nil || points[0].TargetRef.Name != pod {
+		if points := sliceOf(t, s, name).Endpoints; len(points) != 1 || points[0].TargetRef == nil || points[0].TargetRef.Name != pod {
 			t.Errorf("%s leads to %v, want %s", name, points, pod)
 		}
 	}
