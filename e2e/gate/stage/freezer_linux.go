@@ -30,7 +30,7 @@ func NewFreezer(t *testing.T) *Freezer {
 		hierarchy, unified = filepath.Join(hierarchy, "freezer"), false
 	}
 	var err error
-	if f.group, err = os.MkdirTemp(hierarchy, "k8s-await-election-"); err != nil {
+	if f.group, err = os.MkdirTemp(hierarchy, "k8s-await-election-"); err != nil { //nolint:usetesting // a control group
 		t.Skipf("%s needs a control group of its own: %v", t.Name(), err)
 	}
 	if unified {
