@@ -181,7 +181,7 @@ fuzz: ## fuzz every parser of what comes from outside; FUZZ_TIME=10s for each
 	@grep -rho --include='*_test.go' '^func Fuzz[A-Za-z_]*' internal | sort | while read -r _ name; do \
 		file=$$(grep -rl --include='*_test.go' "^func $$name(" internal); \
 		echo "$$file: $$name"; \
-		go test -run='^$$' -fuzz="^$$name\$$" -fuzztime=$(FUZZ_TIME) "./$$(dirname "$$file")"; \
+		go test -run='^$$' -fuzz="^$$name\$$" -fuzztime=$(FUZZ_TIME) "./$$(dirname "$$file")" || exit 1; \
 	done
 
 GOLANGCI_VERSION := v2.15.0
