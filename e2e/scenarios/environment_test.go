@@ -37,6 +37,8 @@ type environment struct {
 	interrupted context.Context
 	// readers is the namespace of the readers.
 	readers string
+	// nodes is how many nodes have one.
+	nodes int
 	// bootID is that of the kernel that all nodes share.
 	bootID string
 

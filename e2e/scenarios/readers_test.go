@@ -52,6 +52,7 @@ func (e *environment) startReaders(ctx context.Context) error {
 		if want, ready := now.Status.DesiredNumberScheduled, now.Status.NumberReady; want == 0 || ready < want {
 			return fmt.Errorf("%d of %d readers are ready; is the image of examples/recorder on every node?", ready, want)
 		}
+		e.nodes = int(now.Status.DesiredNumberScheduled)
 		return nil
 	})
 	if err != nil {
@@ -69,8 +70,8 @@ type reader struct {
 	node, pod string
 }
 
-// everyReader lists them. They are looked up each time: a scenario may have cost
-// a node its Pods.
+// everyReader lists them, one for each node: without those of one node nothing is
+// proven. They are looked up each time: a scenario may have cost a node its Pods.
 func (e *environment) everyReader(ctx context.Context) ([]reader, error) {
 	pods, err := e.client.CoreV1().Pods(e.readers).List(ctx, metav1.ListOptions{})
 	if err != nil {
@@ -82,8 +83,8 @@ func (e *environment) everyReader(ctx context.Context) ([]reader, error) {
 			all = append(all, reader{node: pod.Spec.NodeName, pod: pod.Name})
 		}
 	}
-	if len(all) == 0 {
-		return nil, errors.New("there are no readers")
+	if len(all) < e.nodes {
+		return nil, fmt.Errorf("only %d of %d nodes have a reader", len(all), e.nodes)
 	}
 	return all, nil
 }

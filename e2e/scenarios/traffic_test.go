@@ -106,6 +106,9 @@ func TestDualStack_LeadsBothFamiliesToTheLeader(t *testing.T) {
 	t.Parallel()
 	s := begin(t, nil)
 	if !s.hasDualStack() {
+		if site.host != nil && site.host.DualStack {
+			t.Fatal("this cluster has two address families, and refuses a Service of both")
+		}
 		t.Skip("Services of this cluster have one address family")
 	}
 	s.recorder().install("service: {ipFamilyPolicy: RequireDualStack}")
