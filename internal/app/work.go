@@ -85,6 +85,7 @@ func openClaim(c *config.Config, expires func() time.Duration, log *slog.Logger)
 	options := statusfile.Options{
 		File:     c.StatusFile,
 		Dir:      c.StatusDir,
+		Optional: c.StatusPathGuessed && !c.StatusFileExpiry,
 		Identity: c.Identity,
 		Ends:     child.Terminates,
 		Logger:   log,

@@ -33,6 +33,10 @@ type Options struct {
 	// the file leader then, and follower else. At most one is given; without
 	// either nobody can read the claim, which is good for HTTP alone.
 	File, Dir string
+	// Optional: nobody has asked for the file, so that a place where none can be
+	// written is worth a warning alone. A leader file that is there and cannot be
+	// removed remains an error.
+	Optional bool
 	// Identity is the first line of each file.
 	Identity string
 	// Expires is how long the lease is still valid, from now. If it is not nil
@@ -83,10 +87,15 @@ func New(o Options) (*Claim, error) {
 	default:
 		return newClaim(o, noFiles{}), nil
 	}
-	if err := f.prepare(o.Identity); err != nil {
+	switch err := f.prepare(o.Identity); {
+	case err == nil:
+		return newClaim(o, f), nil
+	case o.Optional && f.lower() == nil:
+		o.Logger.Warn("no status file is written", "err", err)
+		return newClaim(o, noFiles{}), nil
+	default:
 		return nil, err
 	}
-	return newClaim(o, f), nil
 }
 
 func newClaim(o Options, s sign) *Claim {

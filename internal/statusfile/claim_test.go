@@ -346,3 +346,21 @@ func TestNew_WithoutFilesIsAClaimAllTheSame(t *testing.T) {
 		t.Error("a file that cannot be written is no error")
 	}
 }
+
+func TestNew_GoesOnWithoutAFileThatNobodyHasAskedFor(t *testing.T) {
+	t.Parallel()
+	o := Options{File: filepath.Join(t.TempDir(), "none", "status"), Identity: "pod-a", Logger: slog.New(slog.DiscardHandler)}
+	if _, err := New(o); err == nil {
+		t.Error("a file that was asked for cannot be written, and that is no error")
+	}
+	o.Optional = true
+	c, err := New(o)
+	must(t, err)
+	must(t, c.sign.raise("pod-a", always))
+
+	// Somebody may read a leader file that is left, whoever asked for it.
+	o.File = t.TempDir()
+	if _, err := New(o); err == nil {
+		t.Error("what is in the place of the leader file cannot be removed, and that is no error")
+	}
+}
