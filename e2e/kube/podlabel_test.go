@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -81,19 +82,52 @@ func TestPodLabel_IsTheLeadersAlone(t *testing.T) {
 	stop()
 }
 
+// Who follows replaces the slice in one write, but may not list Pods.
+func TestPodLabel_IsTakenAwayWhereSomebodyFollowsAndTheSliceIsNot(t *testing.T) {
+	t.Parallel()
+	ns := namespace(t)
+	serviceOf(t, ns)
+	makePod(t, ns, "db-0", "")
+	log := &journal{}
+	p, err := kube.NewPublisher(user(t, ns, append(labelRights, sliceRights...)...), kube.PublisherOptions{
+		Namespace: ns, Service: "db", Ports: []kube.Port{{Name: "sql", Port: 5432, Protocol: "TCP"}},
+		Addresses: []netip.Addr{netip.MustParseAddr("10.0.0.7")}, Mode: kube.PublishSlices,
+		Pod: kube.Pod{Namespace: ns, Name: "db-0"}, Logger: log.logger(),
+		Label: kube.PodLabel{Key: roleKey, Leader: "leader", Standby: "standby"}, Lock: "lease " + ns + "/db",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop := publish(t, p)
+	awaitSlice(t, ns, "db-ipv4", "10.0.0.7")
+	awaitRole(t, ns, "db-0", "leader")
+	stop()
+	if err := p.Empty(t.Context(), true); err != nil {
+		t.Fatal(err)
+	}
+	awaitRole(t, ns, "db-0", "standby")
+	awaitSlice(t, ns, "db-ipv4", "10.0.0.7")
+	if err := p.Empty(t.Context(), false); err != nil {
+		t.Fatal(err)
+	}
+	if left := getSlice(t, ns, "db-ipv4"); len(left.Endpoints) > 0 {
+		t.Errorf("the slice leads to %v", left.Endpoints)
+	}
+}
+
 func TestPodLabel_IsTakenAwayWhereNobodyFollows(t *testing.T) {
 	t.Parallel()
 	ns := namespace(t)
 	makePod(t, ns, "db-0", "")
 	p := labeller(t, user(t, ns, labelRights...), ns, "db-0", &journal{})
-	if err := p.Empty(t.Context()); err != nil {
+	if err := p.Empty(t.Context(), false); err != nil {
 		t.Fatal(err)
 	}
 	awaitRole(t, ns, "db-0", "") // never published
 	stop := publish(t, p)
 	awaitRole(t, ns, "db-0", "leader")
 	stop()
-	if err := p.Empty(t.Context()); err != nil {
+	if err := p.Empty(t.Context(), false); err != nil {
 		t.Fatal(err)
 	}
 	awaitRole(t, ns, "db-0", "standby")
@@ -131,7 +165,7 @@ func TestPodLabel_IsTakenAwayLaterWhereThatFailed(t *testing.T) {
 	awaitRole(t, ns, "db-0", "leader")
 	stop()
 	failing.Store(true)
-	if err := p.Empty(t.Context()); err == nil {
+	if err := p.Empty(t.Context(), false); err == nil {
 		t.Error("it did not fail")
 	}
 	eventually(t, "it is tried again", func() bool { return strings.Contains(log.String(), "publishing did not succeed") })
@@ -282,10 +316,10 @@ func TestPodLabel_IsEmptyForWhoeverAsks(t *testing.T) {
 		return nil
 	})
 	var first sync.WaitGroup
-	first.Go(func() { _ = p.Empty(t.Context()) })
+	first.Go(func() { _ = p.Empty(t.Context(), false) })
 	<-arrived
 	second := make(chan error, 1)
-	go func() { second <- p.Empty(t.Context()) }()
+	go func() { second <- p.Empty(t.Context(), false) }()
 	close(goOn)
 	if err := <-second; err != nil {
 		t.Fatal(err)

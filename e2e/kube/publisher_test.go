@@ -214,7 +214,7 @@ func TestPublisher_TakesTheTrafficOverInOneWriteAndTheOneWhoLeftDoesNotRemoveIt(
 	stop()
 	publish(t, publisher(t, admin(t), ns, kube.PublishSlices, "10.0.0.8", &journal{}))
 	awaitSlice(t, ns, "db-ipv4", "10.0.0.8")
-	if err := one.Empty(t.Context()); err != nil {
+	if err := one.Empty(t.Context(), false); err != nil {
 		t.Error(err)
 	}
 	if got := leadsTo(getSlice(t, ns, "db-ipv4")); got != "10.0.0.8" {
@@ -249,7 +249,7 @@ func TestPublisher_ALateEmptyDoesNotRemoveTheSuccessor(t *testing.T) {
 				}
 				return nil
 			})
-			if err := one.Empty(t.Context()); err != nil {
+			if err := one.Empty(t.Context(), false); err != nil {
 				t.Error(err)
 			}
 			if late != 1 || !leads("10.0.0.8")() {
@@ -320,14 +320,14 @@ func TestPublisher_EmptiesWhatLeadsHere(t *testing.T) {
 			ns := namespace(t)
 			log := &journal{}
 			p := publisher(t, user(t, ns, append(sliceRights, endpointsRights...)...), ns, mode, bothFamilies, log)
-			if err := p.Empty(t.Context()); err != nil {
+			if err := p.Empty(t.Context(), false); err != nil {
 				t.Errorf("nothing was published: %v", err)
 			}
 			stop := publish(t, p)
 			destinations := map[kube.PublishMode]int{kube.PublishSlices: 2, kube.PublishEndpoints: 1, kube.PublishBoth: 3, kube.PublishAuto: 2}[mode]
 			eventually(t, "all is published", func() bool { return strings.Count(log.String(), "traffic leads here") == destinations })
 			stop()
-			if err := p.Empty(t.Context()); err != nil {
+			if err := p.Empty(t.Context(), false); err != nil {
 				t.Error(err)
 			}
 			for _, name := range []string{"db-ipv4", "db-ipv6"} {
@@ -475,7 +475,7 @@ func TestPublisher_WorksWithTheRightsOfOlderTools(t *testing.T) {
 			t.Errorf("log:\n%s", got)
 		}
 		stop()
-		if err := p.Empty(t.Context()); err != nil || endpointsLeadTo(getEndpoints(t, ns)) != "" {
+		if err := p.Empty(t.Context(), false); err != nil || endpointsLeadTo(getEndpoints(t, ns)) != "" {
 			t.Errorf("not emptied: %v", err)
 		}
 	})

@@ -97,7 +97,6 @@ func connect(p Program, c *config.Config, texts *parsed, signals <-chan os.Signa
 		Spawner:         work.spawner,
 		Readiness:       work.readiness,
 		Publisher:       backend.publisher,
-		EmptyAlways:     c.Sidecar, // the Pod's label: nobody else may take it off
 		Announcer:       backend.announcer,
 		Observer:        work.observer,
 		Signals:         signals,

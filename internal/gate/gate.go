@@ -50,13 +50,8 @@ type Config struct {
 	Readiness Readiness
 	// Publisher may be nil: there is no Service.
 	Publisher Publisher
-	// EmptyAlways: the destination is one that a successor does not replace, such
-	// as a label of this Pod. So it is emptied at the end of every term, for
-	// emptyTimeout at most: before the lock is released to a known heir too, and
-	// also where it was lost to somebody.
-	EmptyAlways bool
-	Announcer   Announcer
-	Observer    Observer
+	Announcer Announcer
+	Observer  Observer
 	// Signals are all that this process catches, the stop signals included. It
 	// needs room: a signal that finds it full is lost.
 	Signals <-chan os.Signal
@@ -173,9 +168,7 @@ func (g *Gate) lead(ctx context.Context, term *elector.Term) (status int, err er
 	status = process.Status()
 	g.Observer.Ended(status, string(reason))
 	g.Announcer.Announce("LeaderStopped", "no longer leads: "+string(reason))
-	if g.EmptyAlways || reason != leaseLost && !term.HasHeir() {
-		g.empty(ctx)
-	}
+	g.empty(ctx, reason == leaseLost || term.HasHeir())
 	if reason == leaseLost {
 		return status, g.lost(ctx, term)
 	}
@@ -238,7 +231,7 @@ func (g *Gate) wait(ctx context.Context, leave <-chan struct{}, term *elector.Te
 			}
 			go func() { // whatever hangs here must not delay the kill
 				traffic.close()
-				g.empty(ctx)
+				g.empty(ctx, false)
 			}()
 		case <-timeout:
 			if why == stopRequested {
@@ -298,13 +291,13 @@ func (g *Gate) forward(process Process, sig syscall.Signal) {
 	g.warn("signal not delivered", process.Signal(sig))
 }
 
-func (g *Gate) empty(ctx context.Context) {
+func (g *Gate) empty(ctx context.Context, followed bool) {
 	if g.Publisher == nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, emptyTimeout)
 	defer cancel()
-	g.warn("clients may still be sent here", g.Publisher.Empty(ctx))
+	g.warn("clients may still be sent here", g.Publisher.Empty(ctx, followed))
 }
 
 func (g *Gate) warn(message string, err error) {

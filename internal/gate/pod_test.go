@@ -444,6 +444,8 @@ type publisher struct {
 	lingers time.Duration
 	// Publish never returns; Empty never is answered, or even never returns.
 	stuck, emptyHangs, emptyStuck bool
+	// own: the destination is one that nobody else replaces.
+	own bool
 }
 
 func (b *publisher) Prepare(ctx context.Context) {
@@ -462,7 +464,10 @@ func (b *publisher) Publish(ctx context.Context) {
 	tell(b.p.name, "publishing ended")
 }
 
-func (b *publisher) Empty(ctx context.Context) error {
+func (b *publisher) Empty(ctx context.Context, followed bool) error {
+	if followed && !b.own {
+		return nil
+	}
 	if b.emptyStuck {
 		<-b.p.w.over
 	}

@@ -52,8 +52,10 @@ type Publisher interface {
 	// else changes, until ctx ends. It retries what fails, and leaves the
 	// destination as it is when it returns.
 	Publish(ctx context.Context)
-	// Empty takes the destination away, if it is this Pod.
-	Empty(ctx context.Context) error
+	// Empty takes the destination away, if it is this Pod. Where somebody follows
+	// (followed), who publishes at once and by that replaces what is shared, only
+	// what nobody else replaces is taken away, such as a label of this Pod.
+	Empty(ctx context.Context, followed bool) error
 }
 
 // Announcer tells people about a change of leadership, without waiting and

@@ -32,7 +32,7 @@ func (g *Gate) openTraffic(ctx context.Context, leads func() bool) *traffic {
 			case ready:
 				hold = g.publish(ctx)
 			default:
-				g.empty(ctx)
+				g.empty(ctx, false)
 			}
 		})
 		hold()

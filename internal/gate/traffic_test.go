@@ -95,7 +95,7 @@ func TestGate_GoesOnPublishingWhileTheCommandStops(t *testing.T) {
 func TestGate_EmptiesBeforeItReleasesToAnHeirWhereASuccessorReplacesNothing(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(w *world) {
-		a := w.leader("a", func(p *pod) { p.config.EmptyAlways = true })
+		a := w.leader("a", func(p *pod) { p.publisher.own = true })
 		w.heir("b")
 		a.signals <- syscall.SIGTERM
 		w.after(blink)
@@ -112,7 +112,7 @@ func TestGate_EmptiesAfterSomebodyTookTheLockWhereASuccessorReplacesNothing(t *t
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			repeat(t, func(w *world) {
-				a := w.leader("a", func(p *pod) { p.config.EmptyAlways, p.config.StandByWhenLost = true, standsBy })
+				a := w.leader("a", func(p *pod) { p.publisher.own, p.config.StandByWhenLost = true, standsBy })
 				w.at(5 * time.Second)
 				w.store.seize("stranger")
 				w.after(lease - blink)
@@ -129,7 +129,7 @@ func TestGate_EmptiesBeforeItReleasesAfterALossWhereASuccessorReplacesNothing(t 
 	t.Parallel()
 	inBubble(t, func(w *world) {
 		a := w.leader("a", func(p *pod) {
-			p.config.EmptyAlways, p.command.stopping = true, time.Second
+			p.publisher.own, p.command.stopping = true, time.Second
 			p.publisher.lingers = 2 * time.Second // the first emptying waits for that too
 		})
 		t0 := a.cutOff()
@@ -148,7 +148,7 @@ func TestGate_EmptiesBeforeItReleasesAfterALossWhereASuccessorReplacesNothing(t 
 func TestGate_ReleasesToAnHeirInTimeWhereEmptyingHangs(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(w *world) {
-		a := w.leader("a", func(p *pod) { p.config.EmptyAlways, p.publisher.emptyHangs = true, true })
+		a := w.leader("a", func(p *pod) { p.publisher.own, p.publisher.emptyHangs = true, true })
 		w.heir("b")
 		stop := w.story.now()
 		a.signals <- syscall.SIGTERM

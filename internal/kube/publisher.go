@@ -214,13 +214,16 @@ func (p *Publisher) Publish(ctx context.Context) {
 }
 
 // Empty implements gate.Publisher. What Publish never wrote it does not touch.
-func (p *Publisher) Empty(ctx context.Context) error {
+func (p *Publisher) Empty(ctx context.Context, followed bool) error {
 	if ctx.Err() != nil { // it may be another term by now
 		return context.Cause(ctx)
 	}
-	p.mu.Lock()
-	current := slices.Clone(p.current)
-	p.mu.Unlock()
+	var current []destination
+	if !followed {
+		p.mu.Lock()
+		current = slices.Clone(p.current)
+		p.mu.Unlock()
+	}
 	if p.label != nil {
 		if p.label.shows.Load() {
 			current = append(current, p.label)

@@ -125,7 +125,6 @@ func (p *process) run() {
 		Terminates:      func(syscall.Signal) bool { return true },
 		StopTimeout:     pick(dice, 0, p.lease/3, p.lease),
 		StandByWhenLost: dice.in(0.5),
-		EmptyAlways:     p.w.dice(p.name, "a label").in(0.5),
 		Logger:          p.w.logger(p),
 	})
 	ctx, kill := context.WithCancel(context.Background())

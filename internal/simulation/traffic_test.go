@@ -41,8 +41,11 @@ func (t *traffic) Publish(ctx context.Context) {
 	t.p.publishing = false
 }
 
-// Empty implements gate.Publisher. At times nothing answers.
-func (t *traffic) Empty(ctx context.Context) error {
+// Empty implements gate.Publisher. At times nothing answers; at times it is a label.
+func (t *traffic) Empty(ctx context.Context, followed bool) error {
+	if followed && t.p.w.dice(t.p.name, "a label").in(0.5) {
+		return nil
+	}
 	d := t.p.w.dice(t.p.name, "emptying")
 	if d.in(0.1) {
 		return t.p.silence(ctx)
