@@ -181,7 +181,7 @@ func (b *bench) measureTool(ctx context.Context, t tool, only []string) (*Result
 
 // fault measures one run with a fleet of its own.
 func (b *bench) fault(ctx context.Context, t tool, fault figure) (values map[string]float64, err error) {
-	f, err := b.newFleet(ctx, t, replicas, fault.proxied)
+	f, err := b.newFleet(ctx, t, replicas, finest, fault.proxied)
 	defer func() {
 		if err != nil && ctx.Err() == nil {
 			progress("the replicas' last words:\n%s", f.logs())
@@ -217,7 +217,7 @@ func (b *bench) idle(ctx context.Context, t tool) (samples []map[string]float64,
 		}
 	}()
 	for range (b.settings.Runs + 1) / 2 {
-		f, err := b.newFleet(ctx, t, replicas, false)
+		f, err := b.newFleet(ctx, t, replicas, finest, false)
 		fleets = append(fleets, f)
 		if err != nil {
 			return nil, err

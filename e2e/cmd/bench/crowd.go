@@ -17,7 +17,7 @@ func crowdFailed(size int) string { return fmt.Sprintf("crowd_%d_failed_writes",
 // gate gets a TERM each time, and is not replaced. It returns the samples of those
 // hand-overs that came about, also beside an error.
 func (b *bench) crowd(ctx context.Context, t tool, size int) (samples []map[string]float64, err error) {
-	f, err := b.newFleet(ctx, t, size, false)
+	f, err := b.newFleet(ctx, t, size, finest, false)
 	defer func() {
 		if err != nil && ctx.Err() == nil {
 			progress("the replicas' last words:\n%s", f.logs())

@@ -33,6 +33,8 @@ type fleet struct {
 	lease    string
 	record   *record.Reader
 	replicas []*replica
+	// beat is the interval of the children's signs of life.
+	beat time.Duration
 }
 
 type replica struct {
@@ -47,11 +49,18 @@ type replica struct {
 // replicas is how many a fleet has, unless their number is what is measured.
 const replicas = 3
 
+// finest is how often a child gives a sign of life where times are measured by
+// them, leisurely where it is only to be there.
+const (
+	finest    = time.Millisecond
+	leisurely = time.Second
+)
+
 // newFleet starts that many replicas. Proxied, each reaches the API server
 // through a proxy of its own. The fleet must be stopped, also after an error.
-func (b *bench) newFleet(ctx context.Context, t tool, size int, proxied bool) (*fleet, error) {
+func (b *bench) newFleet(ctx context.Context, t tool, size int, beat time.Duration, proxied bool) (*fleet, error) {
 	b.fleets++
-	f := &fleet{server: b.server, settings: b.settings, lease: fmt.Sprintf("lease-%d", b.fleets)}
+	f := &fleet{beat: beat, server: b.server, settings: b.settings, lease: fmt.Sprintf("lease-%d", b.fleets)}
 	folder := filepath.Join(b.folder, f.lease)
 	runs := filepath.Join(folder, "runs")
 	f.record = record.NewReader(runs)
@@ -87,7 +96,7 @@ func (f *fleet) add(ctx context.Context, b *bench, t tool, folder, runs, name st
 	}
 	s.identity, s.lease = name, f.lease
 	s.leaseDuration, s.renewDeadline, s.retryPeriod = f.settings.Lease, f.settings.Renew, f.settings.Retry
-	s.child = []string{b.recorder, "-file", runs, "-name", name}
+	s.child = []string{b.recorder, "-file", runs, "-name", name, "-beat", f.beat.String()}
 	command, err := t.command(s)
 	if err != nil {
 		return err

@@ -27,7 +27,7 @@ func (b *bench) many(ctx context.Context, t tool) (values map[string]float64, er
 		}
 	}()
 	for range b.settings.Leases {
-		f, err := b.newFleet(ctx, t, 1, false)
+		f, err := b.newFleet(ctx, t, 1, leisurely, false)
 		fleets = append(fleets, f)
 		if err != nil {
 			return nil, err
