@@ -1,6 +1,7 @@
 package elector
 
 import (
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -9,8 +10,17 @@ import (
 // mirror reads the status when it is told of a change, and never else.
 type mirror struct {
 	woken chan struct{}
-	seen  Status
-	at    time.Duration
+
+	mu   sync.Mutex
+	seen Status
+	at   time.Duration
+}
+
+// look returns what was seen last, and when.
+func (m *mirror) look() (Status, time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.seen, m.at
 }
 
 func (m *mirror) changed() {
@@ -27,7 +37,9 @@ func (m *mirror) follow(w *world, n *node) {
 		for {
 			select {
 			case <-m.woken:
+				m.mu.Lock()
 				m.seen, m.at = n.Status(), w.now()
+				m.mu.Unlock()
 			case <-quit:
 				return
 			}
@@ -46,10 +58,11 @@ func TestChanged_TellsAReaderOfEveryChange(t *testing.T) {
 		want := func(when string, leads bool, holder string) {
 			t.Helper()
 			synctest.Wait()
-			if now := a.Status(); now.Holding != m.seen.Holding || now.HolderIdentity != holder || m.seen.HolderIdentity != holder {
-				t.Errorf("%s: it is %+v, and was seen as %+v", when, now, m.seen)
+			seen, _ := m.look()
+			if now := a.Status(); now.Holding != seen.Holding || now.HolderIdentity != holder || seen.HolderIdentity != holder {
+				t.Errorf("%s: it is %+v, and was seen as %+v", when, now, seen)
 			}
-			if got := m.seen.ExpiresIn > 0; got != leads {
+			if got := seen.ExpiresIn > 0; got != leads {
 				t.Errorf("%s: seen as leading: %v, want %v", when, got, leads)
 			}
 		}
@@ -62,7 +75,8 @@ func TestChanged_TellsAReaderOfEveryChange(t *testing.T) {
 		for range 3 {
 			w.after(retry)
 			want("renewed", true, "a")
-			if left := m.seen.ExpiresIn - (w.now() - m.at); left < lease-retry {
+			seen, at := m.look()
+			if left := seen.ExpiresIn - (w.now() - at); left < lease-retry {
 				t.Errorf("the renewal was not told of: %v of the lease are left", left)
 			}
 		}
@@ -75,7 +89,7 @@ func TestChanged_TellsAReaderOfEveryChange(t *testing.T) {
 			t.Fatal(err)
 		}
 		want("released", false, "")
-		if m.seen.Holding {
+		if seen, _ := m.look(); seen.Holding {
 			t.Error("seen as holding after the release")
 		}
 	})

@@ -80,6 +80,7 @@ func playGate(script string) error {
 	if err := syscall.Close(remains); err != nil {
 		return err
 	}
+	fmt.Println("only the command has the pipe")
 	orders := make(chan struct{})
 	go func() {
 		_, _ = bufio.NewReader(os.Stdin).ReadString('\n')
@@ -127,6 +128,10 @@ func play(t *testing.T, asInit bool, script string) *gate {
 	if g.orders, err = g.StdinPipe(); err != nil {
 		t.Fatal(err)
 	}
+	said, err := g.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := g.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -137,8 +142,10 @@ func play(t *testing.T, asInit bool, script string) *gate {
 		_ = g.Wait()
 	})
 	commands := bufio.NewReader(hear)
-	if _, err := commands.ReadString('\n'); err != nil {
-		t.Fatal(err)
+	for _, line := range []*bufio.Reader{commands, bufio.NewReader(said)} {
+		if _, err := line.ReadString('\n'); err != nil {
+			t.Fatal(err)
+		}
 	}
 	go func() {
 		_, _ = io.Copy(io.Discard, commands)

@@ -146,7 +146,12 @@ func (p *process) run() {
 
 // lifetime ends with a kill, so that a killed process's goroutines end.
 func (p *process) lifetime(ctx context.Context) context.Context {
+	p.w.mu.Lock()
+	defer p.w.mu.Unlock()
 	ctx, p.kill = context.WithCancel(ctx)
+	if p.ended { // killed before it got here
+		p.kill()
+	}
 	return ctx
 }
 

@@ -99,6 +99,8 @@ func simulate(t *testing.T, seed uint64, verbose bool) (r result) {
 		w.store = newStore(w)
 		w.judge = &judge{w: w}
 		w.run()
+		w.mu.Lock() // a process that was killed may still be ending
+		defer w.mu.Unlock()
 		w.judge.counts.Schedules = 1
 		r = result{seed, w.judge.wrong, w.events, w.judge.counts}
 	})
