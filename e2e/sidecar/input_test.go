@@ -53,9 +53,7 @@ func TestSidecar_GoesOnWhenItsHealthPortIsTaken(t *testing.T) {
 	}
 	a := s.start(pod)
 	s.awaitLeading(a)
-	if a.Line("level=WARN", "HEALTH_PORT", "choose another") == "" {
-		t.Errorf("it does not say so: %s", a.Log())
-	}
+	s.AwaitLine(a, "level=WARN", "HEALTH_PORT", "choose another")
 }
 
 func TestSidecar_ServesHealthOnAPortOfItsOwnFromTheStart(t *testing.T) {
@@ -197,9 +195,7 @@ func TestSidecar_WaitsOutARecordThatItCannotRead(t *testing.T) {
 			a := s.start(s.elector("shop-0", "-lock-type=configmaps"))
 			s.AwaitLine(a, `msg="standing by"`, `holder="(unreadable record)"`)
 			s.awaitLeading(a)
-			if a.Line("msg=elected", `reason="not renewed by (unreadable record) for 3s"`) == "" {
-				t.Error("it was elected for another reason")
-			}
+			s.AwaitLine(a, "msg=elected", `reason="not renewed by (unreadable record) for 3s"`)
 			now, err := server.Client().CoreV1().ConfigMaps(s.Namespace).Get(t.Context(), stage.LockName, metav1.GetOptions{})
 			if err != nil {
 				t.Fatal(err)

@@ -207,9 +207,7 @@ func TestInterop_OnALockInAnAnnotationWithARecordOfAnOldReplica(t *testing.T) {
 				s.Await("the next second", func() bool { return time.Now().After(held.RenewTime.Time) })
 			}
 			s.awaitLeading(ours)
-			if ours.Line("msg=elected", `reason="not renewed by old-0 for 3s"`) == "" {
-				t.Error("ours was elected for another reason")
-			}
+			s.AwaitLine(ours, "msg=elected", `reason="not renewed by old-0 for 3s"`)
 			read := func() (r old) {
 				meta, err := lock.get()
 				if err != nil {
