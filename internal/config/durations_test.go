@@ -33,22 +33,28 @@ func TestLoad_FitsTheDurationsToEachOther(t *testing.T) {
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
 			environment(t, elected(map[string]string{"LEASE_DURATION": row.lease, "RENEW_DEADLINE": row.renew, "RETRY_PERIOD": row.retry}))
-			c := mustLoad(t, "server")
-			if got := [3]time.Duration{c.LeaseDuration, c.RenewDeadline, c.RetryPeriod}; got != row.want {
-				t.Errorf("got %v, want %v", got, row.want)
-			}
-			if c.RenewDeadline >= c.LeaseDuration-elector.KillMargin(c.LeaseDuration) || c.RetryPeriod >= c.RenewDeadline {
-				t.Error("the elector would refuse these")
-			}
-			if len(c.Warnings) != len(row.warnings) {
-				t.Fatalf("got warnings %q, want of %q", c.Warnings, row.warnings)
-			}
-			for i, w := range row.warnings {
-				if !strings.HasPrefix(c.Warnings[i], Prefix+"_"+w+" ") {
-					t.Errorf("warning %q is not of %s", c.Warnings[i], w)
-				}
-			}
+			wantDurations(t, mustLoad(t, "server"), row.want, row.warnings)
 		})
+	}
+}
+
+// wantDurations checks lease, deadline and period, that they fit together, and
+// which variables there is a warning of.
+func wantDurations(t *testing.T, c *Config, want [3]time.Duration, warnings []string) {
+	t.Helper()
+	if got := [3]time.Duration{c.LeaseDuration, c.RenewDeadline, c.RetryPeriod}; got != want {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if c.RenewDeadline >= c.LeaseDuration-elector.KillMargin(c.LeaseDuration) || c.RetryPeriod >= c.RenewDeadline {
+		t.Error("the elector would refuse these")
+	}
+	if len(c.Warnings) != len(warnings) {
+		t.Fatalf("got warnings %q, want of %q", c.Warnings, warnings)
+	}
+	for i, w := range warnings {
+		if !strings.HasPrefix(c.Warnings[i], Prefix+"_"+w+" ") {
+			t.Errorf("warning %q is not of %s", c.Warnings[i], w)
+		}
 	}
 }
 
@@ -76,21 +82,7 @@ func TestLoad_RenewsSoThatARecordOfWholeSecondsShowsIt(t *testing.T) {
 		for _, lock := range []string{"configmaps", "endpoints"} {
 			t.Run(row.name+" on "+lock, func(t *testing.T) {
 				environment(t, elected(map[string]string{"LOCK_TYPE": lock, "LEASE_DURATION": row.lease, "RENEW_DEADLINE": row.renew, "RETRY_PERIOD": row.retry}))
-				c := mustLoad(t, "server")
-				if got := [3]time.Duration{c.LeaseDuration, c.RenewDeadline, c.RetryPeriod}; got != row.want {
-					t.Errorf("got %v, want %v", got, row.want)
-				}
-				if c.RenewDeadline >= c.LeaseDuration-elector.KillMargin(c.LeaseDuration) || c.RetryPeriod >= c.RenewDeadline {
-					t.Error("the elector would refuse these")
-				}
-				if len(c.Warnings) != len(row.warnings) {
-					t.Fatalf("got warnings %q, want of %q", c.Warnings, row.warnings)
-				}
-				for i, w := range row.warnings {
-					if !strings.HasPrefix(c.Warnings[i], Prefix+"_"+w+" ") {
-						t.Errorf("warning %q is not of %s", c.Warnings[i], w)
-					}
-				}
+				wantDurations(t, mustLoad(t, "server"), row.want, row.warnings)
 			})
 		}
 	}
