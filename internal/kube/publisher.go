@@ -192,7 +192,7 @@ func (p *Publisher) Publish(ctx context.Context) {
 	if p.options.Service == "" {
 		return
 	}
-	p.Prepare(ctx)
+	all.Go(func() { p.Prepare(ctx) }) // beside what does not need it; what does, waits for its answers
 	var chosen []destination
 	written := 0 // of the first ones
 	switch p.options.Mode {
