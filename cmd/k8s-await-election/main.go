@@ -7,6 +7,7 @@ import (
 	"os/signal"
 
 	"github.com/k8s-await-election/k8s-await-election/internal/app"
+	_ "github.com/k8s-await-election/k8s-await-election/internal/unelected"
 )
 
 // version is set by the linker.

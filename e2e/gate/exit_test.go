@@ -141,26 +141,112 @@ func TestFileLock_SaysThatItsDirectoryIsNotWritable(t *testing.T) {
 
 func TestGate_BecomesTheCommandWhereThereIsNoElection(t *testing.T) {
 	t.Parallel()
-	cmd := exec.Command(programs.Gate, "sh", "-c", `echo $$; env; exit 7`)
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "K8S_AWAIT_ELECTION_ENABLED=", "K8S_AWAIT_ELECTION_LEASE_DURATION=nonsense", "A=b"}
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	err := cmd.Run()
-	var ended *exec.ExitError
-	if !errors.As(err, &ended) || ended.ExitCode() != 7 {
-		t.Fatalf("it ended with %v, want status 7; it says %s", err, stderr.String())
+	for name, ours := range map[string][]string{
+		"nobody speaks of one": nil,
+		"it is not enabled":    {"K8S_AWAIT_ELECTION_ENABLED=", "K8S_AWAIT_ELECTION_LEASE_DURATION=nonsense"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cmd := exec.Command(programs.Gate, "sh", "-c", `echo $$; env; exit 7`)
+			cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "A=b"}, ours...)
+			var stdout, stderr bytes.Buffer
+			cmd.Stdout, cmd.Stderr = &stdout, &stderr
+			err := cmd.Run()
+			var ended *exec.ExitError
+			if !errors.As(err, &ended) || ended.ExitCode() != 7 {
+				t.Fatalf("it ended with %v, want status 7; it says %s", err, stderr.String())
+			}
+			pid, rest, _ := strings.Cut(stdout.String(), "\n")
+			if pid != strconv.Itoa(cmd.Process.Pid) {
+				t.Errorf("the command's pid is %s, the gate's was %d", pid, cmd.Process.Pid)
+			}
+			for _, variable := range cmd.Env {
+				if !strings.Contains(rest, variable+"\n") {
+					t.Errorf("the command does not have %s in its environment", variable)
+				}
+			}
+			if stderr.Len() > 0 {
+				t.Errorf("it says %s", stderr.String())
+			}
+		})
 	}
-	pid, rest, _ := strings.Cut(stdout.String(), "\n")
-	if pid != strconv.Itoa(cmd.Process.Pid) {
-		t.Errorf("the command's pid is %s, the gate's was %d", pid, cmd.Process.Pid)
-	}
-	for _, variable := range cmd.Env {
-		if !strings.Contains(rest, variable+"\n") {
-			t.Errorf("the command does not have %s in its environment", variable)
+}
+
+// What is executed must not depend on whether anything is configured.
+func TestGate_FindsTheSameCommandWithAndWithoutAConfiguration(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	const name = "the-command"
+	for dir, file := range map[string]struct {
+		text string
+		mode os.FileMode
+	}{
+		"closed":  {"#!/bin/sh\necho closed", 0o644},
+		"good":    {"#!/bin/sh\necho good", 0o755},
+		"lost":    {"#!/no/such/interpreter", 0o755},
+		"another": {"#!/bin/sh\necho another", 0o755},
+	} {
+		if err := os.Mkdir(filepath.Join(folder, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(folder, dir, name), []byte(file.text), file.mode); err != nil {
+			t.Fatal(err)
 		}
 	}
-	if stderr.Len() > 0 {
-		t.Errorf("it says %s", stderr.String())
+	if err := os.MkdirAll(filepath.Join(folder, "directory", name), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		"good:another":           "good",
+		"absent:good:another":    "good",
+		"directory:good:another": "good",
+		"closed:good:another":    "good",
+		"lost:good":              "but not the interpreter",
+		"absent":                 "command not found",
+		"":                       "good", // the current directory
+	} {
+		for _, ours := range []string{"OTHER=1", "K8S_AWAIT_ELECTION_LOG_LEVEL=warn"} {
+			var dirs []string
+			for dir := range strings.SplitSeq(path, ":") {
+				if dir != "" {
+					dir = filepath.Join(folder, dir)
+				}
+				dirs = append(dirs, dir)
+			}
+			cmd := exec.Command(programs.Gate, name)
+			cmd.Dir = filepath.Join(folder, "good")
+			cmd.Env = []string{"PATH=" + strings.Join(dirs, ":"), ours}
+			if text, _ := cmd.CombinedOutput(); !strings.Contains(string(text), want) {
+				t.Errorf("PATH=%s with %s: it says %q, want %q", path, ours, text, want)
+			}
+		}
+	}
+}
+
+// Starts of a gate, and hand-overs, pay for every package that comes before.
+func TestProgram_InitialisesWhatAStartWaitsForFirst(t *testing.T) {
+	t.Parallel()
+	cmd := exec.Command(programs.Gate, "--version")
+	cmd.Env = []string{"GODEBUG=inittrace=1"}
+	text, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatal(err)
+	}
+	place := func(of string) int {
+		for i, line := range strings.Split(string(text), "\n") {
+			if strings.HasPrefix(line, "init "+of) {
+				return i
+			}
+		}
+		t.Fatalf("%s is not initialised:\n%s", of, text)
+		return 0
+	}
+	const internal = "github.com/k8s-await-election/k8s-await-election/internal/"
+	if place(internal+"unelected ") > place("crypto/internal/fips140 ") {
+		t.Errorf("a command without an election waits for packages that it does not need:\n%s", text)
+	}
+	if place(internal+"self ") > place("k8s.io/apimachinery/pkg/runtime ") {
+		t.Errorf("a command and a guard wait for the Kubernetes packages:\n%s", text)
 	}
 }
 

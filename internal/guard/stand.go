@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/k8s-await-election/k8s-await-election/internal/memory"
+	"github.com/k8s-await-election/k8s-await-election/internal/memory/pages"
 )
 
 // Stand is all that a guard does. args are the arguments after the name in
@@ -48,7 +48,7 @@ func stand(args []string) error {
 	if err := p.arm(); err != nil {
 		return err
 	}
-	memory.ShedProgram()
+	pages.Shed()
 	released, err := p.wait()
 	if err != nil || released {
 		return err

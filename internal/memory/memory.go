@@ -1,9 +1,12 @@
+// Package memory keeps the program small while it waits. Package app calls it.
 package memory
 
 import (
 	"context"
 	"runtime/debug"
 	"time"
+
+	"github.com/k8s-await-election/k8s-await-election/internal/memory/pages"
 )
 
 const (
@@ -13,6 +16,12 @@ const (
 	// waits for otherwise, between two of these minutes.
 	stayPercent = 50
 )
+
+// ShedStartup lets go of the memory that only the start needed.
+func ShedStartup() {
+	debug.FreeOSMemory()
+	pages.Shed()
+}
 
 // StaySmall keeps a sidecar small, whose memory is in each Pod besides an
 // application's: each answer over HTTP leaves garbage, and maps more of the

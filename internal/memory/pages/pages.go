@@ -1,10 +1,10 @@
-// Package memory keeps the program small while it waits. Package app calls it for
-// the gate, package guard for the gate's guard.
-package memory
+// Package pages lets go of the program's own pages. Package memory calls it for the
+// gate and the sidecar, package guard for itself, which has no garbage to speak of
+// and would start later with what collecting it needs (package self).
+package pages
 
 import (
 	"os"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"unsafe"
@@ -12,13 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ShedStartup lets go of the memory that only the start needed.
-func ShedStartup() {
-	debug.FreeOSMemory()
-	ShedProgram()
-}
-
-// ShedProgram lets go of those pages of the program's own file that only the start
+// Shed lets go of those pages of the program's own file that only the start
 // needed, which is nearly all of them: Go's runtime looks through its tables once,
 // and each page fault maps the neighbours too. Resident memory (VmRSS, proc(5))
 // falls by half. The pages stay in the page cache, charged to whoever read them,
@@ -28,7 +22,7 @@ func ShedStartup() {
 // MADV_DONTNEED is harmless exactly for private mappings that were never
 // written to (madvise(2)), so writable ones are left alone. On any doubt nothing
 // is done.
-func ShedProgram() {
+func Shed() {
 	program, err := os.Readlink("/proc/self/exe")
 	if err != nil {
 		return
