@@ -151,7 +151,7 @@ func removeGroups(ctx context.Context, _ *state) error {
 	}
 	for _, h := range all {
 		// A group may be busy for a moment after its last process has gone.
-		err := poll(ctx, 20*time.Millisecond, func() error { return removeTree(filepath.Join(h.path, groupRoot)) })
+		err := Poll(ctx, 20*time.Millisecond, func() error { return removeTree(filepath.Join(h.path, groupRoot)) })
 		if err != nil {
 			return fmt.Errorf("remove control groups: %w", err)
 		}
@@ -219,7 +219,7 @@ func freeze(ctx context.Context, machine string) error {
 	if err := os.WriteFile(f.file, []byte(f.freeze), 0); err != nil {
 		return fmt.Errorf("freeze %s: %w", machine, err)
 	}
-	err = poll(ctx, 5*time.Millisecond, func() error {
+	err = Poll(ctx, 5*time.Millisecond, func() error {
 		text, err := os.ReadFile(f.told)
 		if err != nil {
 			return err

@@ -95,7 +95,7 @@ func (c *Cluster) AwaitAPI(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("wait for the API server: %w", err)
 	}
-	if err := poll(ctx, 100*time.Millisecond, func() error { return answers(ctx, client) }); err != nil {
+	if err := Poll(ctx, 100*time.Millisecond, func() error { return answers(ctx, client) }); err != nil {
 		return fmt.Errorf("wait for the API server: %w", err)
 	}
 	return nil

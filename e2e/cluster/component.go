@@ -74,7 +74,7 @@ func (c *Component) Start(ctx context.Context) error {
 	if err := os.Remove(c.stopped); err != nil && !isAbsent(err) {
 		return fmt.Errorf("start %s: %w", c.name, err)
 	}
-	if err := poll(ctx, pace, func() error { _, err := c.process(); return err }); err != nil {
+	if err := Poll(ctx, pace, func() error { _, err := c.process(); return err }); err != nil {
 		return fmt.Errorf("start %s: %w", c.name, err)
 	}
 	return nil

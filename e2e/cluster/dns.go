@@ -26,7 +26,7 @@ func (b *bringUp) startNames(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("start the name server: %w", err)
 	}
-	err = poll(ctx, 200*time.Millisecond, func() error {
+	err = Poll(ctx, 200*time.Millisecond, func() error {
 		d, err := b.client.AppsV1().DaemonSets(metav1.NamespaceSystem).Get(ctx, "coredns", metav1.GetOptions{})
 		if err != nil {
 			return err

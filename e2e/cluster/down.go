@@ -116,7 +116,7 @@ func endMachines(ctx context.Context, s *state) error {
 // removeLink does not wait for the kernel, which removes the link with its other
 // end some time after the machine has gone.
 func removeLink(ctx context.Context, _ *state) error {
-	return poll(ctx, 20*time.Millisecond, func() error {
+	return Poll(ctx, 20*time.Millisecond, func() error {
 		if _, err := net.InterfaceByName(hostLink); err != nil {
 			return nil
 		}

@@ -52,7 +52,7 @@ func (p process) kill(ctx context.Context) error {
 	if err := p.signal(syscall.SIGKILL); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("kill process %d: %w", p.PID, err)
 	}
-	err := poll(ctx, 10*time.Millisecond, func() error {
+	err := Poll(ctx, 10*time.Millisecond, func() error {
 		if p.alive() {
 			return errors.New("it is still there")
 		}
@@ -117,19 +117,4 @@ func child(parent process, program string) (p process, found bool, err error) {
 		}
 	}
 	return process{}, false, nil
-}
-
-// poll calls until it returns nil; what it returned last is in the error.
-func poll(ctx context.Context, every time.Duration, done func() error) error {
-	for {
-		err := done()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("%w: %w", context.Cause(ctx), err)
-		case <-time.After(every):
-		}
-	}
 }

@@ -192,7 +192,7 @@ func (b *bringUp) startMachines(ctx context.Context) error {
 
 func (b *bringUp) awaitAPI(ctx context.Context) error {
 	b.waitsFor = filepath.Join(control, "kube-apiserver.log")
-	if err := poll(ctx, 100*time.Millisecond, func() error { return answers(ctx, b.client) }); err != nil {
+	if err := Poll(ctx, 100*time.Millisecond, func() error { return answers(ctx, b.client) }); err != nil {
 		return fmt.Errorf("wait for the API server: %w", err)
 	}
 	b.say("the API server answers at %s", apiURL)
@@ -209,7 +209,7 @@ func answers(ctx context.Context, client kubernetes.Interface) error {
 // loadImages gives the nodes what they need before any Pod can run.
 func (b *bringUp) loadImages(ctx context.Context) error {
 	b.waitsFor = filepath.Join(nodeName(1), "containerd.log")
-	if err := poll(ctx, 200*time.Millisecond, func() error { return b.state.loadProgram(ctx, pauseImage, "pause") }); err != nil {
+	if err := Poll(ctx, 200*time.Millisecond, func() error { return b.state.loadProgram(ctx, pauseImage, "pause") }); err != nil {
 		return err
 	}
 	return b.state.loadProgram(ctx, dnsImage, "coredns")
@@ -219,7 +219,7 @@ func (b *bringUp) awaitNodes(ctx context.Context) error {
 	for number := 1; number <= nodeCount; number++ {
 		name := nodeName(number)
 		b.waitsFor = filepath.Join(name, "kubelet.log")
-		err := poll(ctx, 200*time.Millisecond, func() error {
+		err := Poll(ctx, 200*time.Millisecond, func() error {
 			node, err := b.client.CoreV1().Nodes().Get(ctx, name, metav1.GetOptions{})
 			if err != nil {
 				return err
@@ -251,7 +251,7 @@ func ready(node *corev1.Node) error {
 func (b *bringUp) awaitServices(ctx context.Context) error {
 	b.waitsFor = filepath.Join(control, "kube-proxy.log")
 	address := net.JoinHostPort(kubernetes4.String(), "443")
-	err := poll(ctx, 200*time.Millisecond, func() error {
+	err := Poll(ctx, 200*time.Millisecond, func() error {
 		dialer := net.Dialer{Timeout: time.Second}
 		connection, err := dialer.DialContext(ctx, "tcp", address)
 		if err != nil {
@@ -263,7 +263,7 @@ func (b *bringUp) awaitServices(ctx context.Context) error {
 		return fmt.Errorf("wait for Services: %w", err)
 	}
 	// Without it the first Pods would be refused.
-	err = poll(ctx, 100*time.Millisecond, func() error {
+	err = Poll(ctx, 100*time.Millisecond, func() error {
 		_, err := b.client.CoreV1().ServiceAccounts(metav1.NamespaceDefault).Get(ctx, "default", metav1.GetOptions{})
 		return err
 	})

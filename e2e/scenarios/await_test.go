@@ -2,29 +2,17 @@ package scenarios
 
 import (
 	"context"
-	"fmt"
 	"time"
+
+	"github.com/k8s-await-election/k8s-await-election/e2e/cluster"
 )
 
 // patience bounds each wait of a scenario. It is for a busy machine: nothing is
 // concluded from how long something took.
 const patience = 2 * time.Minute
 
-// poll returns when the condition holds. What the condition has said last is in
-// the error.
-func poll(ctx context.Context, condition func() error) error {
-	for {
-		err := condition()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("%w: %w", context.Cause(ctx), err)
-		case <-time.After(200 * time.Millisecond):
-		}
-	}
-}
+// pollPause is how long a scenario waits between two looks at the cluster.
+const pollPause = 200 * time.Millisecond
 
 // await waits until the condition holds, and fails the scenario where it does not
 // in time.
@@ -33,7 +21,7 @@ func (s *scenario) await(what string, condition func() error) {
 	ctx, cancel := context.WithTimeout(s.ctx, patience)
 	defer cancel()
 	began := time.Now()
-	if err := poll(ctx, condition); err != nil {
+	if err := cluster.Poll(ctx, pollPause, condition); err != nil {
 		s.t.Fatalf("wait until %s: %v", what, err)
 	}
 	if took := time.Since(began); took > 5*time.Second { // for who wonders what a run takes its time for

@@ -114,7 +114,7 @@ func setCordon(ctx context.Context, node string, cordoned bool) error {
 // noticed yet.
 func awaitKubelet(ctx context.Context, name string) error {
 	var first *metav1.MicroTime
-	err := poll(ctx, func() error {
+	err := cluster.Poll(ctx, pollPause, func() error {
 		lease, err := site.client.CoordinationV1().Leases(corev1.NamespaceNodeLease).Get(ctx, name, metav1.GetOptions{})
 		if err != nil {
 			return err

@@ -144,7 +144,7 @@ func (e *environment) loadImage(ctx context.Context, name, path string) error {
 func (e *environment) leave(ctx context.Context) error {
 	patient, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	err := poll(patient, func() error {
+	err := cluster.Poll(patient, pollPause, func() error {
 		left, err := e.client.CoreV1().Namespaces().List(patient, metav1.ListOptions{LabelSelector: ofThisRun()})
 		if err != nil {
 			return err

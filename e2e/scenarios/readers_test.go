@@ -14,6 +14,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/yaml"
+
+	"github.com/k8s-await-election/k8s-await-election/e2e/cluster"
 )
 
 // recordsRoot is the directory of every node that reader.yaml mounts.
@@ -44,7 +46,7 @@ func (e *environment) startReaders(ctx context.Context) error {
 	if _, err := e.client.AppsV1().DaemonSets(ns.Name).Create(ctx, &readers, metav1.CreateOptions{}); err != nil {
 		return errors.Join(err, e.removeReaders(context.WithoutCancel(ctx)))
 	}
-	err = poll(ctx, func() error {
+	err = cluster.Poll(ctx, pollPause, func() error {
 		now, err := e.client.AppsV1().DaemonSets(ns.Name).Get(ctx, readers.Name, metav1.GetOptions{})
 		if err != nil {
 			return err

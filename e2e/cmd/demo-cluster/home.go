@@ -14,6 +14,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
+
+	"github.com/k8s-await-election/k8s-await-election/e2e/cluster"
 )
 
 // mark is on the namespace, which is the demo's to remove then.
@@ -106,7 +108,7 @@ func (d *demo) cleanUp(ctx context.Context) error {
 // awaitGone waits for the namespace, and for the volume, which follows it.
 func (d *demo) awaitGone(ctx context.Context) error {
 	core := d.place.client.CoreV1()
-	err := poll(ctx, func() error {
+	err := cluster.Poll(ctx, pollPause, func() error {
 		_, space := core.Namespaces().Get(ctx, namespace, metav1.GetOptions{})
 		_, volume := core.PersistentVolumes().Get(ctx, namespace, metav1.GetOptions{})
 		if !apierrors.IsNotFound(space) || !apierrors.IsNotFound(volume) {
@@ -135,7 +137,7 @@ func (d *demo) removeData(ctx context.Context) error {
 		_, err = pods.Create(ctx, d.cleaner(), metav1.CreateOptions{})
 	}
 	if err == nil {
-		err = poll(ctx, func() error {
+		err = cluster.Poll(ctx, pollPause, func() error {
 			pod, err := pods.Get(ctx, "cleaner", metav1.GetOptions{})
 			if err == nil && pod.Status.Phase != corev1.PodSucceeded {
 				err = fmt.Errorf("the cleaner is %s", pod.Status.Phase)
@@ -180,20 +182,4 @@ func (d *demo) complaints(ctx context.Context) string {
 		fmt.Fprintf(&b, "\n%s %s: %s", e.InvolvedObject.Kind, e.InvolvedObject.Name, e.Message)
 	}
 	return b.String()
-}
-
-// poll returns when the condition holds. What the condition has said last is in
-// the error.
-func poll(ctx context.Context, condition func() error) error {
-	for {
-		err := condition()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("%w: %w", context.Cause(ctx), err)
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
 }

@@ -21,6 +21,9 @@ import (
 // patience is how long anything may take before the demo calls it broken.
 const patience = 2 * time.Minute
 
+// pollPause is how long it waits between two looks at the cluster.
+const pollPause = 100 * time.Millisecond
+
 // place is the cluster on which the demo runs.
 type place struct {
 	screen   *screen

@@ -95,7 +95,7 @@ func (d *demo) begin(ctx context.Context) (leader, standby replica, err error) {
 func (d *demo) awaitPair(ctx context.Context) (leader, standby replica, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("not within %s", patience))
 	defer cancel()
-	err = poll(ctx, func() error {
+	err = cluster.Poll(ctx, pollPause, func() error {
 		l, standbys, err := d.replicas(ctx)
 		if err != nil {
 			return err
@@ -145,7 +145,7 @@ func (d *demo) write(ctx context.Context, ask asker) ([]string, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("not within %s", patience))
 	defer cancel()
 	// Its EndpointSlice is there; the nodes may not have seen it yet.
-	err := poll(ctx, func() error {
+	err := cluster.Poll(ctx, pollPause, func() error {
 		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 		defer cancel()
 		// The directory may be one that a killed demo has left.
@@ -223,7 +223,7 @@ func (d *demo) strike(ctx context.Context, leader replica) error {
 func (d *demo) watch(ctx context.Context, c *client, done func() bool) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("not within %s", patience))
 	defer cancel()
-	return poll(ctx, func() error {
+	return cluster.Poll(ctx, pollPause, func() error {
 		if done() {
 			return nil
 		}
