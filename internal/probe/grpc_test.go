@@ -171,13 +171,3 @@ func TestGRPC_FailsWhereNoGRPCServerListens(t *testing.T) {
 		}
 	}
 }
-
-func FuzzServingStatus(f *testing.F) {
-	f.Add([]byte{0, 0, 0, 0, 2, 8, 1})
-	f.Add([]byte{0, 0, 0, 0, 21, 16, 7, 25, 1, 2, 3, 4, 5, 6, 7, 8, 37, 1, 2, 3, 4, 42, 1, 9, 8, 1})
-	f.Fuzz(func(t *testing.T, frame []byte) {
-		if status, err := servingStatus(frame); err != nil && status != 0 {
-			t.Errorf("status %d beside %v", status, err)
-		}
-	})
-}

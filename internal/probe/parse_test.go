@@ -165,17 +165,3 @@ func TestSpec_PatienceOfTheLongestStartupProbeDoesNotOverflow(t *testing.T) {
 		t.Errorf("patience is %s", got)
 	}
 }
-
-func FuzzParse(f *testing.F) {
-	f.Add(example)
-	f.Add(`{"exec":{"command":["a"]},"httpGet":null,"x":{}}`)
-	f.Fuzz(func(t *testing.T, text string) {
-		spec, err := Parse(Readiness, text)
-		if err != nil || spec == nil {
-			return
-		}
-		if spec.Period <= 0 || spec.Timeout <= 0 || spec.SuccessThreshold < 1 || spec.FailureThreshold < 1 || spec.patience() <= 0 {
-			t.Errorf("%q: %+v cannot be run", text, spec)
-		}
-	})
-}
