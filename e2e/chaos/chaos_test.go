@@ -70,11 +70,17 @@ func TestChaos(t *testing.T) {
 	out := folder(t)
 	fmt.Printf("seed %d, %d replicas of %d locks, %s\n", *seed, *replicas, len(elections), *duration)
 	var fleets []*fleet
+	var onServer []string
 	for _, e := range elections {
 		fleets = append(fleets, newFleet(t, server, programs, e, *replicas, out))
+		if e.store == leases {
+			onServer = append(onServer, e.name)
+		}
 	}
 	r := newRunner(t, *seed, fleets)
+	canary := newCanary(t, server.Client(), onServer)
 	r.run(*duration)
+	r.log.Faults = append(r.log.Faults, canary.unblamed(t, r.log)...)
 	exits := map[string]map[int]int{}
 	for _, f := range r.fleets {
 		exits[f.name] = f.exits

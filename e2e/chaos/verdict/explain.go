@@ -24,8 +24,11 @@ type spent struct {
 	replica string
 }
 
-// explain returns the fault by which the leader may have ended, the latest one if
-// there are several, or false. The end may be noted too early by the tolerance.
+// explain returns the fault by which the leader may have ended, or false. The end may
+// be noted too early by the tolerance. Of several faults it is the latest that had
+// begun when the leader gave its last sign of life, else the first one after that:
+// on a machine that is so busy that signs of life come late, a fault that comes
+// later belongs to whoever was started in between.
 func (j *judge) explain(lock Lock, t term) (by Fault, found bool) {
 	late := tolerance + j.verdict.Resolution
 	end := span{t.last, t.last + late}
@@ -44,7 +47,7 @@ func (j *judge) explain(lock Lock, t term) (by Fault, found bool) {
 	var one spent
 	for i, f := range j.log.Faults {
 		ends := f.Effect == Ends && f.hits(lock.Name, t.run.Name) && end.meets(span{f.Began, f.Until})
-		if mine := (spent{i, lock.Name, t.run.Name}); ends && !j.spent[mine] && (!found || f.Began > by.Began) {
+		if mine := (spent{i, lock.Name, t.run.Name}); ends && !j.spent[mine] && (!found || nearer(f.Began, by.Began, t.last+tolerance)) {
 			by, found, one = f, true, mine
 		}
 	}
@@ -58,6 +61,15 @@ func (j *judge) explain(lock Lock, t term) (by Fault, found bool) {
 		}
 	}
 	return by, found
+}
+
+// nearer tells whether a, rather than b, is the latest until an instant, or the first
+// after it.
+func nearer(a, b, instant time.Duration) bool {
+	if a <= instant {
+		return b > instant || a > b
+	}
+	return b > instant && a < b
 }
 
 // chain is a time during which outages followed each other so closely that a

@@ -181,6 +181,19 @@ func TestJudge_FindsWhatIsWrongAndNothingElse(t *testing.T) {
 	}
 }
 
+func TestJudge_LeavesALaterFaultToALaterTermOfTheReplica(t *testing.T) {
+	busy := run("a", "1", 1, 20)
+	busy.Silent, busy.Silence = 5*time.Second, 3*time.Second // so each may have lived that much longer
+	runs := []record.Run{busy, run("a", "2", 21, 22), run("b", "3", 23, 60)}
+	first, second := of("a", fault("KILL", Ends, 20, 20)), of("a", fault("TERM", Ends, 22, 22))
+	if v := judged(runs, first, second); v.Problems() > 0 {
+		t.Errorf("two ends by two faults: %+v", v)
+	}
+	if v := judged(runs, second); len(v.Unexplained) != 1 {
+		t.Errorf("two ends by one fault: %+v", v)
+	}
+}
+
 func TestJudge_TakesAStoppedCommandForAliveUntilItGoesOn(t *testing.T) {
 	stopped := of("a", Fault{
 		Kind: "STOP", Locks: []string{"shop"}, Effect: None, Silences: true, Began: 20 * time.Second, Ended: 25 * time.Second,

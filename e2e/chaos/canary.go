@@ -1,0 +1,109 @@
+package chaos
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/k8s-await-election/k8s-await-election/e2e/chaos/verdict"
+	"github.com/k8s-await-election/k8s-await-election/examples/httpserver/record"
+)
+
+const (
+	// sing is how often the canary writes.
+	sing = 100 * time.Millisecond
+	// silence is when it is called an outage that the API server has not answered:
+	// a fraction of what any lock has to sit out.
+	silence = slack
+)
+
+// canary writes to the API server all the time, past everything that is done to the
+// replicas' connections: on a busy machine it happens that nobody gets an answer, and
+// nobody did it. What it notes is judged like any other outage.
+type canary struct {
+	stop context.CancelFunc
+	done chan error
+	// outages is valid after done.
+	outages []verdict.Fault
+}
+
+// newCanary begins to sing. The locks are those that it speaks for.
+func newCanary(t *testing.T, client kubernetes.Interface, locks []string) *canary {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	c := &canary{stop: stop, done: make(chan error, 1)}
+	t.Cleanup(stop)
+	object := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "canary", Namespace: metav1.NamespaceDefault}}
+	if _, err := client.CoreV1().ConfigMaps(object.Namespace).Create(ctx, object, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	go func() { c.done <- c.sing(ctx, client, locks) }()
+	return c
+}
+
+// sing returns when ctx has ended.
+func (c *canary) sing(ctx context.Context, client kubernetes.Interface, locks []string) error {
+	var since time.Duration // the first request of an outage was sent then
+	for n := 0; ; n++ {
+		asked, err := record.Now()
+		if err != nil {
+			return err
+		}
+		trial, end := context.WithTimeout(ctx, time.Second)
+		patch := fmt.Appendf(nil, `{"data":{"n":"%d"}}`, n)
+		_, failure := client.CoreV1().ConfigMaps(metav1.NamespaceDefault).Patch(trial, "canary", types.MergePatchType, patch, metav1.PatchOptions{})
+		end()
+		answered, err := record.Now()
+		if err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		switch {
+		case failure != nil && since == 0:
+			since = asked
+		case failure != nil:
+		case since > 0 || answered-asked > silence:
+			if since == 0 {
+				since = asked
+			}
+			c.outages = append(c.outages, verdict.Fault{
+				Kind: "nobody: no answers", Locks: locks, Effect: verdict.Outage, Began: since, Ended: answered, Until: answered,
+			})
+			since = 0
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(sing):
+		}
+	}
+}
+
+// unblamed stops the canary, and returns the outages that nothing in the log is to
+// blame for: something that was done to all of its locks, until a while ago.
+func (c *canary) unblamed(t *testing.T, log verdict.Log) (outages []verdict.Fault) {
+	t.Helper()
+	c.stop()
+	if err := <-c.done; err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range c.outages {
+		blamed := slices.ContainsFunc(log.Faults, func(f verdict.Fault) bool {
+			return len(f.Locks) == len(o.Locks) && f.Began <= o.Ended && o.Began <= f.Ended+startup
+		})
+		if !blamed {
+			o.Number = len(log.Faults) + len(outages) + 1
+			outages = append(outages, o)
+		}
+	}
+	return outages
+}
