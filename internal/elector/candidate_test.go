@@ -332,6 +332,24 @@ func TestCampaign_TakesTheSameIdentityBackOnlyFromAProvenPredecessor(t *testing.
 	}
 }
 
+// It may live, though its successor could bind the socket: it never had it.
+func TestCampaign_DoesNotTakeTheLeaseOfANamesakeThatCouldNotBindTheSocket(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, w *world) {
+		alone := func(i Instance) func(*Config) { return func(c *Config) { c.Instance = i } }
+		former, later := process("a/former"), process("a/later")
+		former.Exclusive, later.PodUID = false, former.PodUID
+		leads := w.node("a", alone(former)).lead()
+		c := w.node("a", alone(later)).campaign()
+		w.after(2 * lease)
+		if closed(leads.Over()) {
+			t.Error("the lease was taken from who lives")
+		}
+		leads.Abandon()
+		c.elected(2 * lease)
+	})
+}
+
 // client-go carries our annotations along when it takes the lease.
 func TestCampaign_DoesNotTakeLeftBehindHintsForItsOwn(t *testing.T) {
 	t.Parallel()

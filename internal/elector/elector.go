@@ -29,6 +29,9 @@ func New(c Config) (*Elector, error) {
 		return nil, fmt.Errorf("elector: %w", err)
 	}
 	c.Logger = c.Logger.With("lock", c.Lock.String())
+	// That the socket is free proves the death of one that held it, and of nobody
+	// else.
+	c.Instance.Init = c.Instance.Init && c.Instance.Exclusive
 	return &Elector{
 		Config:  c,
 		sight:   newSight(c.CandidateClock, c.LeaseDuration, c.Changed),

@@ -16,7 +16,8 @@ type Instance struct {
 	PodUID string `json:"pod,omitempty"`
 	// Init says that the gate was PID 1 of its PID namespace: with its death
 	// the kernel has killed everything it had started (pid_namespaces(7)). A
-	// sidecar, which starts nothing, says so too.
+	// sidecar, which starts nothing, says so too. Of one that is not Exclusive it
+	// is not written.
 	Init bool `json:"init"`
 	// Exclusive says that this process bound, at its start, the abstract socket
 	// of its identity in its network namespace, and holds it. It is not
