@@ -31,7 +31,10 @@ type question struct {
 	until time.Duration
 	// mayRepeat reports whether another try may still be sent. Nil: yes.
 	mayRepeat func() bool
-	request   func(context.Context) (Observation, error)
+	// pause is how long to wait after a try that failed, while another is under
+	// way. Nil: pauseAfter.
+	pause   func(error) time.Duration
+	request func(context.Context) (Observation, error)
 }
 
 // ask puts a question to the lock. After RetryPeriod of silence a second try
@@ -55,6 +58,10 @@ func (e *Elector) ask(ctx context.Context, q question) answer {
 	timer := clock.NewTimer()
 	defer timer.Stop()
 
+	pauseAfter := e.pauseAfter
+	if q.pause != nil {
+		pauseAfter = q.pause
+	}
 	begun := clock.Now()
 	again := begun + e.RetryPeriod
 	go try()
@@ -73,7 +80,7 @@ func (e *Elector) ask(ctx context.Context, q question) answer {
 				e.Requests(Request{q.operation, clock.Now() - a.sent, a.err})
 				return a
 			}
-			again = clock.Now() + e.pauseAfter(a.err)
+			again = clock.Now() + pauseAfter(a.err)
 		case <-timer.C():
 			now := clock.Now()
 			if now >= q.until {

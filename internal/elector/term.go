@@ -208,10 +208,10 @@ func (t *Term) hold() {
 			wake = min(due, deadline)
 		case idle && unsettled:
 			reading = background(func() answer {
-				return e.read(ctx, question{until: kill, mayRepeat: t.mayRepeat})
+				return e.read(ctx, question{until: kill, mayRepeat: t.mayRepeat, pause: t.pauseAfter})
 			})
 		case idle:
-			q, to := question{operation: renew, until: kill, mayRepeat: t.mayRepeat}, t.renewal(s)
+			q, to := question{operation: renew, until: kill, mayRepeat: t.mayRepeat, pause: t.pauseAfter}, t.renewal(s)
 			if !s.obs.Exists {
 				// Made anew without a holder first, for the reason that
 				// candidate.create gives.
@@ -298,17 +298,22 @@ func (t *Term) taken(s sighting) error {
 	}
 }
 
-// again is when to try once more after a failure: as asked by the server, but
-// with a last try before the deadline.
+// again is when to try once more after a failure.
 func (t *Term) again(operation string, err error) time.Duration {
+	pause := t.pauseAfter(err)
+	t.e.Logger.Warn("renewal failed", "operation", operation, "next", pause.Round(time.Millisecond), "err", err)
+	return t.e.HolderClock.Now() + pause
+}
+
+// pauseAfter is how long to wait after a failure: as long as the server asks, but
+// with a last try before the deadline. Any goroutine may call it.
+func (t *Term) pauseAfter(err error) time.Duration {
 	e := t.e
-	now := e.HolderClock.Now()
 	pause := e.pauseAfter(err)
-	if left := t.renewed() + e.RenewDeadline - e.RetryPeriod - now; pause > left {
+	if left := t.renewed() + e.RenewDeadline - e.RetryPeriod - e.HolderClock.Now(); pause > left {
 		pause = max(e.RetryPeriod, left)
 	}
-	e.Logger.Warn("renewal failed", "operation", operation, "next", pause.Round(time.Millisecond), "err", err)
-	return now + pause
+	return pause
 }
 
 // heirTerm is how long an heir is believed to live. One that does claims its

@@ -532,6 +532,22 @@ func TestTerm_WaitsAsLongAsTheServerAsksButTriesBeforeTheDeadline(t *testing.T) 
 	}
 }
 
+func TestTerm_TriesBeforeTheDeadlineThoughATryIsSilentAndTheServerAsksToWait(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, w *world) {
+		a := w.node("a")
+		term := a.lead()
+		t0 := acquiredAt(t, w, a)
+		a.client.on(next("renew", fault{Drop: true}, fault{Refuse: &wrapped{"put", refusal{time.Hour}}}))
+		w.at(t0 + deadline + time.Second)
+		third := w.server.of("a", "renew")[2].sent
+		wantBetween(t, "the third try", third, t0+deadline-retry, t0+deadline-retry+10*time.Millisecond)
+		if closed(term.Over()) {
+			t.Error("lost")
+		}
+	})
+}
+
 func TestRelease_LeavesAReleasedRecordAndEndsTheTerm(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, w *world) {
