@@ -240,6 +240,42 @@ func TestCampaign_IsNotRestartedByMetadata(t *testing.T) {
 	})
 }
 
+// Nor where nobody is named, though such records look alike: the watch has shown
+// that there was no other between them. Else whoever labels the lock more often
+// than its lease would keep everybody out.
+func TestCampaign_IsNotRestartedByMetadataWhileNobodyHolds(t *testing.T) {
+	t.Parallel()
+	const emptied = 5 * time.Second
+	for name, disturb := range map[string]func(w *world, a *node){
+		"its watch goes on":                           func(*world, *node) {},
+		"its acquire meets a label and its read says": func(_ *world, a *node) { a.client.lag(20 * time.Millisecond) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, func(t *testing.T, w *world) {
+				w.server.put(held("b", lease))
+				a := w.node("a")
+				c := a.campaign()
+				w.at(emptied)
+				w.server.put(Record{LeaseDuration: lease})
+				label := func() { w.server.edit(func(o *object) { o.labels += "x" }) }
+				for i := range 14 {
+					w.at(emptied + time.Duration(i+1)*time.Second)
+					label()
+				}
+				disturb(w, a)
+				a.client.on(first(fault{Late: 10 * time.Millisecond}, "acquire"))
+				w.at(emptied + lease + 13*time.Millisecond)
+				label()
+				c.elected(blink)
+				if n := len(w.server.of("a", "acquire")); n != 2 {
+					t.Errorf("%d acquires, and one should have met the label", n)
+				}
+			})
+		})
+	}
+}
+
 func TestCampaign_IsRestartedByAnyFieldOfTheSpec(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, w *world) {
@@ -614,8 +650,9 @@ func TestCampaign_AfterALostRaceWaitsForTheWinner(t *testing.T) {
 func TestCampaign_DoesNotTakeASecondDisappearanceForTheFirst(t *testing.T) {
 	t.Parallel()
 	for name, vanish := range map[string]func(*server){
-		"emptied": func(s *server) { s.put(Record{LeaseDuration: lease}) },
-		"deleted": func(s *server) { s.remove() },
+		"emptied":                            func(s *server) { s.put(Record{LeaseDuration: lease}) },
+		"emptied while its watch was broken": func(s *server) { s.put(Record{LeaseDuration: lease}) },
+		"deleted":                            func(s *server) { s.remove() },
 		"deleted while a write from the first is under way": func(s *server) { s.remove() },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -627,10 +664,15 @@ func TestCampaign_DoesNotTakeASecondDisappearanceForTheFirst(t *testing.T) {
 				w.at(5 * time.Second)
 				vanish(w.server)
 				w.at(6 * time.Second)
-				a.client.deaden()
-				w.at(18 * time.Second)
-				w.server.put(held("c", lease))
 				const again = 19 * time.Second
+				if name == "emptied while its watch was broken" {
+					w.at(again - blink)
+					a.client.sever(errServer)
+				} else {
+					a.client.deaden()
+					w.at(18 * time.Second)
+				}
+				w.server.put(held("c", lease))
 				if name == "deleted while a write from the first is under way" {
 					// It conflicts, and what is read then is absent as before.
 					a.client.on(first(fault{Slow: 2 * time.Second}, "acquire"))

@@ -48,6 +48,10 @@ type Observation struct {
 	// the lock is equal in them, fields that this program does not know
 	// included, and our hints (Instance, Heir) left out. Opaque.
 	Spec string
+	// Follows is set by a watch that knows that the lock was in no other state
+	// between this one and the one that the same call of Watch delivered before.
+	// Where it begins anew, inside the call too, it does not know.
+	Follows bool
 	// Origin belongs to the Lock that made the observation: whatever it needs
 	// to write back all that Record does not describe. Opaque.
 	Origin any

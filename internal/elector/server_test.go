@@ -443,7 +443,7 @@ func (c *client) Watch(ctx context.Context, deliver func(Observation)) error {
 		defer c.s.mu.Unlock()
 		delete(c.s.streams, st)
 	}()
-	for {
+	for follows := false; ; {
 		e, ok := st.pop()
 		var wait <-chan time.Time
 		if ok {
@@ -467,6 +467,7 @@ func (c *client) Watch(ctx context.Context, deliver func(Observation)) error {
 			case <-wait:
 				waiting = false
 				if !st.isDead() {
+					e.obs.Follows, follows = follows, true
 					deliver(e.obs)
 				}
 			}

@@ -12,7 +12,7 @@ type sighting struct {
 	seq uint64
 	obs Observation
 	// changed is when the last change of the record proper was received, on
-	// the candidate's clock; noted, when anything was.
+	// the candidate's clock, or what may hide one; noted, when anything was.
 	changed, noted time.Duration
 	// held says that a holder was ever seen, and for how long its lease would
 	// have to be waited out.
@@ -39,6 +39,10 @@ type sight struct {
 	// newest is the highest revision noted. What a watch or a write brings late
 	// is below it; only a read may lower it.
 	newest uint64
+	// same is the spec that the watch delivered last, and since when it has
+	// delivered the same one, without a gap.
+	same  string
+	since time.Duration
 }
 
 func newSight(clock Clock, own time.Duration, changed func()) *sight {
@@ -58,9 +62,18 @@ func (s *sight) watch(obs Observation) {
 	s.now.watched = obs.Revision
 	s.now.delivered++
 	s.now.unreadable = nil
+	if !obs.Follows || obs.Spec != s.same {
+		s.same, s.since = obs.Spec, s.clock.Now()
+	}
 	gone := obs.Revision == 0 && s.now.obs.Exists
 	if s.now.seq == 0 || obs.Revision > s.newest || gone {
 		s.adopt(obs)
+	}
+	// It may be known already, from a read, and that the record was no other
+	// meanwhile from this watch alone.
+	if obs.Revision > 0 && obs.Revision == s.now.obs.Revision && s.since < s.now.changed {
+		s.now.changed = s.since
+		s.stir()
 	}
 }
 
@@ -94,7 +107,7 @@ func (s *sight) read(obs Observation, before uint64) {
 func (s *sight) adopt(obs Observation) {
 	at := s.clock.Now()
 	// Records without a holder look alike: between two of them somebody may
-	// have held the lock unseen.
+	// have held the lock unseen, unless the watch knows better.
 	if s.now.seq == 0 || obs.Spec != s.now.obs.Spec || obs.Record.HolderIdentity == "" {
 		s.now.changed = at
 	}

@@ -234,6 +234,42 @@ func TestSight_DoesNotTakeALateEventForANewState(t *testing.T) {
 	})
 }
 
+// What a late event follows is not what was read since, nor is one absence known
+// to be another.
+func TestSight_DoesNotCountFromBeforeWhatItReadSince(t *testing.T) {
+	t.Parallel()
+	emptied := func(s *server) { s.put(Record{LeaseDuration: lease}) }
+	for name, row := range map[string]struct {
+		vanish func(*server)
+		late   func(*server) Observation
+	}{
+		"emptied": {emptied, func(s *server) Observation { return s.edit(func(o *object) { o.labels = "x" }) }},
+		"absent":  {(*server).remove, func(*server) Observation { return Observation{} }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, func(t *testing.T, w *world) {
+				clock := newFakeClock(1)
+				s := newSight(clock, lease, func() {})
+				row.vanish(w.server)
+				s.watch(w.server.look())
+				w.at(time.Second)
+				late := row.late(w.server)
+				late.Follows = true
+				s.read(w.server.put(held("b", lease)), s.look().seq)
+				row.vanish(w.server)
+				w.at(2 * time.Second)
+				s.read(w.server.look(), s.look().seq)
+				read := clock.Now()
+				s.watch(late)
+				if got := s.look().changed; got != read {
+					t.Errorf("counts from %v before the read", read-got)
+				}
+			})
+		})
+	}
+}
+
 func TestRun_IsNotWedgedByARestoredPast(t *testing.T) {
 	t.Parallel()
 	for name, severed := range map[string]bool{"watches break": true, "watches go on": false} {

@@ -173,13 +173,14 @@ func (l *Lock) parse(text []byte) (elector.Observation, error) {
 func (l *Lock) Watch(ctx context.Context, deliver func(elector.Observation)) error {
 	return l.client.watch(ctx, l.resource, l.namespace, l.name, func(s state) error {
 		if !s.exists {
-			deliver(elector.Observation{Revision: s.revision})
+			deliver(elector.Observation{Revision: s.revision, Follows: s.follows})
 			return nil
 		}
 		seen, err := l.observe(s.object)
 		if err != nil {
 			return err
 		}
+		seen.Follows = s.follows
 		deliver(seen)
 		return nil
 	})

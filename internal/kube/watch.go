@@ -14,11 +14,12 @@ import (
 )
 
 // state is an object at one moment. Absent: object is nil, and revision one at
-// which it was absent.
+// which it was absent. follows: there was no other since the one delivered before.
 type state struct {
 	exists   bool
 	revision uint64
 	object   []byte
+	follows  bool
 }
 
 // watchPause is the least time between the starts of two streams, so that a
@@ -82,6 +83,8 @@ type watcher struct {
 
 	delivered bool
 	last      state
+	// gapless: every state since `last` would have been told.
+	gapless bool
 }
 
 func (w *watcher) request(verb string, query url.Values) request {
@@ -95,6 +98,7 @@ func (w *watcher) request(verb string, query url.Values) request {
 // stream follows one stream to its end; nil is an end in good order.
 func (w *watcher) stream(ctx context.Context) error {
 	if w.resume == "" && w.listFirst {
+		w.gapless = false
 		if err := w.list(ctx); err != nil {
 			return err
 		}
@@ -102,6 +106,7 @@ func (w *watcher) stream(ctx context.Context) error {
 	query := url.Values{"watch": {"true"}, "allowWatchBookmarks": {"true"}}
 	beginning := w.resume == ""
 	if beginning {
+		w.gapless = false
 		query.Set("sendInitialEvents", "true")
 		query.Set("resourceVersionMatch", string(metav1.ResourceVersionMatchNotOlderThan))
 	} else {
@@ -224,9 +229,12 @@ func (w *watcher) list(ctx context.Context) error {
 	return err
 }
 
-// tell delivers what has not been delivered yet.
+// tell delivers what has not been delivered yet. An object that is absent after a
+// gap, as it was before, may have been there meanwhile.
 func (w *watcher) tell(s state) error {
-	if w.delivered && w.last.exists == s.exists && (!s.exists || w.last.revision == s.revision) {
+	known := w.delivered && w.last.exists == s.exists && (w.last.revision == s.revision || !s.exists && w.gapless)
+	s.follows, w.gapless = w.gapless, true
+	if known {
 		return nil
 	}
 	w.delivered, w.last = true, state{exists: s.exists, revision: s.revision}
