@@ -55,8 +55,7 @@ func (p *process) Start(extra []string, may func() bool) (gate.Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	margin := elector.KillMargin(p.lease)
-	c := &child{p: p, exited: make(chan struct{}), dying: dice.below(margin / 5), stopping: dice.below(p.lease / 2)}
+	c := &child{p: p, exited: make(chan struct{}), dying: dice.below(p.promptly()), stopping: dice.below(p.lease / 2)}
 	switch {
 	case dice.in(0.05):
 		c.dying = -1
@@ -79,6 +78,13 @@ func (p *process) Start(extra []string, may func() bool) (gate.Process, error) {
 	}
 	return c, nil
 }
+
+// promptly is the longest time that a command may take to die where only one of
+// gate and guard can kill it, and late.
+func (p *process) promptly() time.Duration { return elector.KillMargin(p.lease) / 5 }
+
+// stubborn: it does not die promptly.
+func (c *child) stubborn() bool { return c.dying < 0 || c.dying > c.p.promptly() }
 
 // leave ends the command by itself, though not what it has started.
 func (c *child) leave() {

@@ -3,8 +3,6 @@ package simulation
 import (
 	"math"
 	"time"
-
-	"github.com/k8s-await-election/k8s-await-election/internal/elector"
 )
 
 // guard kills the command in the gate's place, as internal/guard does: by the
@@ -50,8 +48,9 @@ func (g *guard) fire(c *child) {
 		g.rearm()
 		return
 	}
+	c.accuse()
 	w.trace(g.p.name, "its guard kills the command")
-	time.AfterFunc(min(c.dying, elector.KillMargin(g.p.lease)/5), func() {
+	time.AfterFunc(c.dying, func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		if !g.p.frozen.Load() {

@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,8 +16,9 @@ type life struct {
 	token uint64
 	from  time.Duration
 	alive bool
-	// thawed is when it last went on after a freeze; zero: never. outlived: it was
-	// thawed beside another's, and has its KillMargin to be dead.
+	// thawed is when it last went on after a freeze, its lease's last instant over;
+	// zero: never. outlived: that was beside another's, and it has its KillMargin
+	// to be dead.
 	thawed   time.Duration
 	outlived bool
 }
@@ -27,7 +29,11 @@ func (l *life) runs() bool { return l.alive && (l.p == nil || !l.p.frozen.Load()
 // judge looks for what must not happen:
 //
 //   - two commands run at one time. A frozen one does not run; it may, once it
-//     is thawed, for its KillMargin (this is outside of the promise).
+//     is thawed after its lease, for its KillMargin (this is outside of the
+//     promise).
+//   - one of ours takes the lock before its last holder's lease can have run out
+//     on any clock, though it was neither released nor its own, nor that of a
+//     predecessor that is proven dead; or releases another's.
 //   - an older tool takes the lock while a command of ours runs. What its own
 //     command does after that, and that ours starts beside it, is its affair.
 //   - a command starts with a fencing token that is not greater than the last.
@@ -42,27 +48,45 @@ type judge struct {
 	wrong []string
 	// vacant is since when no command is alive.
 	vacant time.Duration
-	// longest is the longest duration that a record has had.
+	// longest is the longest duration that a record has had since the last start
+	// of a command of ours.
 	longest time.Duration
-	counts  counts
+	// holder is who wrote itself into the record last, nil if it has released it;
+	// expires, when that may have run out for somebody at the earliest, and asked
+	// when, if nobody had edited the duration.
+	holder         *process
+	expires, asked time.Duration
+	counts         counts
 }
 
 // counts say how much has happened: a schedule in which little does proves
 // little.
 type counts struct {
-	Schedules, Commands, Kills, Freezes, Releases, Takeovers, Thaws, OldCommands, Together int
+	schedules, commands, releases, takeovers, thaws, oldCommands, together int
+	evils                                                                  [evils]int
 }
 
 func (c *counts) add(o counts) {
-	c.Schedules += o.Schedules
-	c.Commands += o.Commands
-	c.Kills += o.Kills
-	c.Freezes += o.Freezes
-	c.Releases += o.Releases
-	c.Takeovers += o.Takeovers
-	c.Thaws += o.Thaws
-	c.OldCommands += o.OldCommands
-	c.Together += o.Together
+	c.schedules += o.schedules
+	c.commands += o.commands
+	c.releases += o.releases
+	c.takeovers += o.takeovers
+	c.thaws += o.thaws
+	c.oldCommands += o.oldCommands
+	c.together += o.together
+	for i, n := range o.evils {
+		c.evils[i] += n
+	}
+}
+
+func (c *counts) String() string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "%d commands; %d hand-overs after a release, %d after the end of a lease\n", c.commands, c.releases, c.takeovers)
+	fmt.Fprintf(&text, "%d commands were thawed; older tools ran %d, %d times beside another\n", c.thaws, c.oldCommands, c.together)
+	for i, n := range c.evils {
+		fmt.Fprintf(&text, "%9d  %s\n", n, evilNames[i])
+	}
+	return text.String()
 }
 
 func (j *judge) accuse(format string, args ...any) {
@@ -77,13 +101,16 @@ func (j *judge) accuse(format string, args ...any) {
 // begin takes note of a command's start.
 func (j *judge) begin(who string, p *process, token uint64) *life {
 	j.look()
+	if p != nil {
+		j.longest = max(j.w.store.present().Record.LeaseDuration, stored(elector.Record{LeaseDuration: p.lease}).LeaseDuration)
+	}
 	l := &life{who: who, p: p, token: token, from: j.w.now(), alive: true}
 	j.w.trace(who, "COMMAND STARTS (token %d)", token)
 	for _, o := range j.lives {
 		switch {
 		case !o.alive:
 		case p == nil || o.p == nil:
-			j.counts.Together++
+			j.counts.together++
 		case j.excused(o):
 		default:
 			j.accuse("two commands: %s starts while that of %s runs (since %v)", who, o.who, o.from)
@@ -94,9 +121,9 @@ func (j *judge) begin(who string, p *process, token uint64) *life {
 			j.accuse("%s has token %d, after %d", who, token, j.token)
 		}
 		j.token = max(j.token, token)
-		j.counts.Commands++
+		j.counts.commands++
 	} else {
-		j.counts.OldCommands++
+		j.counts.oldCommands++
 	}
 	j.lives = append(j.lives, l)
 	return l
@@ -131,20 +158,26 @@ func (j *judge) end(l *life, how string) {
 // thaw takes note of the end of a freeze.
 func (j *judge) thaw(p *process) {
 	now := j.w.now()
+	past := p.holder.Now() >= p.guard.deadline
 	for _, l := range j.lives {
 		if !l.alive || l.p != p {
 			continue
 		}
-		l.thawed = now
-		j.counts.Thaws++
+		j.counts.thaws++
+		l.thawed = 0
+		if past {
+			l.thawed = now
+		}
 		for _, o := range j.lives {
-			if o == l || o.p == nil || !o.alive || o.p.frozen.Load() {
+			if o == l || o.p == nil || !o.runs() {
 				continue
 			}
-			if l.token < o.token {
-				l.outlived = true
-			} else {
-				o.outlived = true
+			former := l
+			if o.token < l.token {
+				former = o
+			}
+			if !j.excused(former) {
+				j.accuse("two commands: %s's goes on beside %s's, before the end of its lease", former.who, max(l.who, o.who))
 			}
 		}
 	}
@@ -154,27 +187,62 @@ func (j *judge) thaw(p *process) {
 func (j *judge) changed(by *process, before, after elector.Observation) {
 	r := after.Record
 	j.longest = max(j.longest, r.LeaseDuration)
-	if after.Exists && after.Spec == before.Spec && r.HolderIdentity != "" {
+	if after.Exists && before.Exists && after.Spec == before.Spec {
 		return // not the record: an annotation, a label
 	}
-	if by != nil && r.HolderIdentity != "" && before.Record.HolderIdentity != "" && r.HolderIdentity != before.Record.HolderIdentity {
-		j.counts.Takeovers++
-	}
-	if by != nil && r.HolderIdentity == "" && before.Record.HolderIdentity != "" {
-		j.counts.Releases++
-	}
-	if by != nil && by.old && r.HolderIdentity == by.identity && before.Record.HolderIdentity != by.identity {
-		for _, l := range j.lives {
-			if l.alive && l.p != nil && !j.excused(l) {
-				j.accuse("two commands: %s, an older tool, takes the lock while that of %s runs (since %v)", by.name, l.who, l.from)
-			}
+	switch now := j.w.now(); {
+	case r.HolderIdentity == "" && by != nil && before.Exists:
+		if by != j.holder {
+			j.accuse("%s releases a lock that is not its own", by.name)
 		}
+		j.holder = nil
+		j.counts.releases++
+	case r.HolderIdentity == "": // made, without a holder; deleted or emptied by hand
+		// How long to wait is what each saw last.
+		j.expires = j.asked
+	case by == nil:
+		j.expires = now + expiry(r)
+	default:
+		if by != j.holder {
+			j.taken(by)
+		}
+		j.holder, j.asked = by, now+expiry(r)
+		j.expires = j.asked
 	}
 	for _, p := range j.w.processes {
 		if p != by {
 			p.othersChanged = j.w.now()
 		}
 	}
+}
+
+// expiry is the shortest time in which a record runs out, on the fastest clock.
+func expiry(r elector.Record) time.Duration { return time.Duration(float64(r.LeaseDuration) / 1.0101) }
+
+// taken looks at a process that writes itself into the record for the first time
+// since another did, or since it has released it.
+func (j *judge) taken(by *process) {
+	if j.holder != nil {
+		j.counts.takeovers++
+	}
+	now := j.w.now()
+	switch {
+	case by.old: // it does not go by what the record says
+		for _, l := range j.lives {
+			if l.alive && l.p != nil && !j.excused(l) {
+				j.accuse("two commands: %s, an older tool, takes the lock while that of %s runs (since %v)", by.name, l.who, l.from)
+			}
+		}
+	case j.holder != nil && now < j.expires && !by.succeeds(j.holder):
+		j.accuse("%s takes the lock of %s %v too early", by.name, j.holder.name, j.expires-now)
+	}
+}
+
+// succeeds reports whether p is known to come after the end of `before`.
+func (p *process) succeeds(before *process) bool {
+	return before.ended && before.init && p.exclusive && p.identity == before.identity &&
+		p.boot == before.boot && p.netns == before.netns &&
+		(p.uid == before.uid || p.uid == "" || before.uid == "")
 }
 
 // calm is how long nothing has troubled a leader's reads and writes when it can
@@ -191,23 +259,24 @@ func (j *judge) deposed(p *process) {
 // bound is how long after the last change of the record by others, and after
 // the last trouble of its own, a candidate leads at the latest.
 func (j *judge) bound(p *process) time.Duration {
-	return time.Duration(1.02*float64(j.longest)) + 5*p.retry/2 + 500*time.Millisecond
+	return time.Duration(1.02*float64(max(j.longest, p.seen))) + 5*p.retry/2 + 500*time.Millisecond
 }
+
+// led reports whether somebody leads.
+func (j *judge) led() bool { return slices.ContainsFunc(j.lives, (*life).runs) }
 
 // look accuses if nobody leads though somebody could. It is called before
 // anything changes that this depends on, and at the end.
 func (j *judge) look() {
-	for _, l := range j.lives {
-		if l.alive {
-			return
-		}
+	if j.led() {
+		return
 	}
 	now := j.w.now()
 	for _, p := range j.w.processes {
 		if p.ended || p.stopping || p.any.now > 0 || p.thawed != nil {
 			continue
 		}
-		since := max(j.vacant, p.started, p.any.until, p.othersChanged, j.w.handmade)
+		since := max(j.vacant, p.started, p.any.until, p.othersChanged)
 		if waited := now - since; waited > j.bound(p) {
 			j.accuse("nobody leads: %s could since %v, for %v", p.name, since, waited)
 			j.vacant = now

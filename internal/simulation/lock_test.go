@@ -57,10 +57,10 @@ type fate struct {
 	lost, mute bool
 	// stubborn: it arrives though the caller has given up meanwhile.
 	stubborn bool
-	// refuse is the answer, and nothing is done. unchanged: nothing is done, and
-	// the answer says that all is well.
-	refuse    error
-	unchanged bool
+	// refuse is the answer, and nothing is done, unless written is set, too.
+	// unchanged: nothing is done, and the answer says that all is well.
+	refuse             error
+	written, unchanged bool
 	// again: a copy arrives that much later. second: it is the copy's answer
 	// that comes back.
 	again  time.Duration
@@ -88,7 +88,7 @@ func (p *process) fate(kind string) fate {
 		}
 		return f
 	}
-	meet := func(of spell) bool { return p.spells[of] > 0 || d.in(p.roughness) }
+	meet := func(of spell) bool { return p.spells[of] > 0 || !p.w.calm && d.in(p.roughness) }
 	switch {
 	case meet(mute):
 		f.mute, f.bad = true, true
@@ -97,7 +97,7 @@ func (p *process) fate(kind string) fate {
 	case meet(slowBack):
 		f.back, f.bad = d.below(p.lease), true
 	case meet(failing):
-		f.refuse, f.bad = errServer, true
+		f.refuse, f.written, f.bad = errServer, d.in(0.5), true
 	case meet(busy):
 		f.refuse, f.bad = fmt.Errorf("busy: %w", refusal{d.below(p.lease)}), true
 	case meet(forbidden):
@@ -132,7 +132,7 @@ func (p *process) carry(ctx context.Context, kind string, base elector.Observati
 	f := p.fate(kind)
 	settle := func() {}
 	if f.bad {
-		settle = p.troubled(true)
+		settle = p.hangs()
 	}
 	w.mu.Unlock()
 	defer func() {
@@ -144,6 +144,9 @@ func (p *process) carry(ctx context.Context, kind string, base elector.Observati
 	arrive := func() (elector.Observation, error) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
+		if f.written {
+			_, _ = p.change(kind, sent, func() (elector.Observation, error) { return apply(f) })
+		}
 		if f.refuse != nil {
 			return none, f.refuse
 		}
@@ -193,7 +196,7 @@ func (p *process) carry(ctx context.Context, kind string, base elector.Observati
 	gone := f.mute || p.spells[cut] > 0
 	if gone {
 		if !f.bad {
-			settle = p.troubled(true)
+			settle = p.hangs()
 		}
 		w.trace(p.name, "its %s, sent at %v, is not answered", kind, sent)
 	}
@@ -214,14 +217,14 @@ func (p *process) carry(ctx context.Context, kind string, base elector.Observati
 	return obs, err
 }
 
-// wait takes note of a refusal that asks to wait: it lasts until then. w.mu is
-// held.
+// wait takes note of a refusal that asks to wait, as candidates and watches do. A
+// holder tries once more before its deadline all the same. w.mu is held.
 func (p *process) wait(err error) {
 	asked := refusal{}
 	if !errors.As(err, &asked) {
 		return
 	}
-	p.troubledFor(asked.wait)
+	p.delayed(asked.wait)
 }
 
 func outcome(err error) string {
@@ -263,7 +266,7 @@ func tell(obs elector.Observation) string {
 // saw takes note that the process has been told of a holder. w.mu is held.
 func (p *process) saw(obs elector.Observation) {
 	if obs.Record.HolderIdentity != "" {
-		p.sawHolder = true
+		p.seen = obs.Record.LeaseDuration
 	}
 }
 
@@ -274,7 +277,7 @@ func (p *process) Read(ctx context.Context) (elector.Observation, error) {
 		if f.stale > 0 && obs.Revision != p.w.store.present().Revision {
 			// It looks as if the lock had gone back, and is believed until the
 			// lease in it has run out: that costs one more.
-			p.troubledFor(p.w.judge.longest + p.retry)
+			p.delayed(max(p.w.judge.longest, obs.Record.LeaseDuration) + p.retry)
 		}
 		return obs, nil
 	})

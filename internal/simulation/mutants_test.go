@@ -134,7 +134,7 @@ var allMutants = []mutant{
 	},
 	{
 		name:  "deadline on a clock that stands still in suspend",
-		finds: "thawed at",
+		finds: "before the end of its lease",
 		rule:  "the holder's clock is CLOCK_BOOTTIME",
 		file:  "simulation/weather_test.go",
 		old:   "p.candidate.standStill(w.now() - since)",

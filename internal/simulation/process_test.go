@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -66,12 +67,19 @@ type process struct {
 	// any counts what troubles the process in any way, writing what keeps its
 	// reads and writes from being answered in time.
 	any, writing trouble
+	// hanging are the requests that are not answered well, bothHang what ends the
+	// trouble of two at one time.
+	hanging  int
+	bothHang func()
 	// stopping: it was asked to end. ended: it has, or was killed.
 	stopping, ended bool
 	// publishing: clients are led here.
 	publishing bool
-	// sawHolder: it was told of a holder.
-	sawHolder bool
+	// exclusive: it has bound the socket of its identity.
+	exclusive bool
+	// seen is the duration of the last holder's lease that it was told of; zero:
+	// of none.
+	seen time.Duration
 	// othersChanged is when anybody else last changed the record.
 	othersChanged time.Duration
 }
@@ -94,6 +102,9 @@ func (w *world) newProcess(of pod) *process {
 	p.candidate = &clock{p: p, rate: of.rate, offset: of.otherOrigin}
 	p.guard = &guard{p: p}
 	p.othersChanged = p.started
+	p.exclusive = !slices.ContainsFunc(w.processes, func(other *process) bool {
+		return other.exclusive && !other.ended && other.identity == p.identity && other.boot == p.boot && other.netns == p.netns
+	})
 	w.processes = append(w.processes, p)
 	w.trace(p.name, "starts (lease %v, renew deadline %v, retry period %v, clock rate %.4f)", p.lease, p.deadline, p.retry, p.rate)
 	return p
@@ -106,7 +117,7 @@ func (p *process) run() {
 		Lock: p, Identity: p.identity,
 		Instance: elector.Instance{
 			Process: p.name, BootID: p.boot, NetNS: p.netns, PodUID: p.uid,
-			Init: p.init, Exclusive: true,
+			Init: p.init, Exclusive: p.exclusive,
 		},
 		LeaseDuration: p.lease, RenewDeadline: p.deadline, RetryPeriod: p.retry,
 		HolderClock: p.holder, CandidateClock: p.candidate, Deadline: p.guard.arm, WallSteps: p.wallSteps,
@@ -205,6 +216,7 @@ func (p *process) freeze(how string) {
 		return
 	}
 	p.frozen.Store(true)
+	p.w.judge.vacant = p.w.now() // it leads no longer
 }
 
 // halt stops the gate alone, as SIGSTOP does. w.mu is held.
@@ -318,9 +330,26 @@ func (p *process) troubled(writing bool) (over func()) {
 	}
 }
 
-// troubledFor is such trouble for a time on the process's clock. w.mu is held.
-func (p *process) troubledFor(d time.Duration) {
-	over := p.troubled(true)
+// hangs takes note of a request that is not answered well. That is no trouble for
+// longer than the moment in which it is sent, as another try follows; unless two
+// of them are under way, beside which there is no third. The function returned
+// takes note of its end; w.mu is held at both.
+func (p *process) hangs() (over func()) {
+	p.troubled(true)()
+	if p.hanging++; p.hanging == 2 {
+		p.bothHang = p.troubled(true)
+	}
+	return func() {
+		if p.hanging--; p.hanging == 1 {
+			p.bothHang()
+		}
+	}
+}
+
+// delayed takes note that the process, unless it leads, waits for a time on its
+// clock. w.mu is held.
+func (p *process) delayed(d time.Duration) {
+	over := p.troubled(false)
 	time.AfterFunc(time.Duration(1.02*float64(d)), func() {
 		p.w.mu.Lock()
 		defer p.w.mu.Unlock()

@@ -61,7 +61,7 @@ func TestElection_KeepsItsPromiseOnRandomSchedules(t *testing.T) {
 		}
 	})
 	took := time.Since(begun)
-	fmt.Printf("%d schedules in %v, %.0f a second: %+v\n", total.Schedules, took.Round(time.Second), float64(total.Schedules)/took.Seconds(), total)
+	fmt.Printf("%d schedules in %v, %.0f a second: %v", total.schedules, took.Round(time.Second), float64(total.schedules)/took.Seconds(), &total)
 }
 
 // Where two things reach a goroutine at one instant, Go picks one at random; in

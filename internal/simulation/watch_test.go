@@ -76,13 +76,13 @@ func (p *process) follow(ctx context.Context, resume *uint64, deliver func(elect
 		w.mu.Unlock()
 		return errExpired
 	}
-	first := []version(nil)
+	first, gap := []version(nil), false
 	if *resume == 0 {
 		obs := w.store.before(f.stale)
 		if !obs.Exists && f.stale == 0 {
 			obs.Revision = w.store.revision
 		}
-		first = append(first, version{obs, w.now()})
+		first, gap = append(first, version{obs, w.now()}), true
 		*resume = max(obs.Revision, 1)
 	}
 	p.stream = st
@@ -129,6 +129,7 @@ func (p *process) follow(ctx context.Context, resume *uint64, deliver func(elect
 			if v.obs.Revision > 0 {
 				*resume = max(*resume, v.obs.Revision)
 			}
+			v.obs.Follows, gap = !gap, false
 			deliver(v.obs)
 			opened()
 		}

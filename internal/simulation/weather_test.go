@@ -29,9 +29,13 @@ const (
 	spells
 )
 
-var spellNames = [spells]string{
+var evilNames = [evils]string{
 	"is cut off", "gets no answers", "has slow requests", "has slow answers", "gets errors", "is told to wait", "is forbidden everything",
 	"gets conflicts only", "changes nothing by its writes", "reads old states", "sends everything twice", "has a slow watch", "has late timers",
+
+	"is frozen", "is stopped, the gate alone", "is suspended", "has its weather everywhere", "is killed", "gets a signal", "has a double",
+	"has its watch broken", "has a dead watch", "has its watch's past forgotten", "has its wall clock set",
+	"the lock is labelled", "our annotations are changed", "the lock is deleted", "the lock is emptied", "its duration is changed",
 }
 
 // What else happens.
@@ -39,6 +43,7 @@ const (
 	freezing = int(spells) + iota
 	halting  // the gate alone, by SIGSTOP
 	suspending
+	clouding // what is wrong is so for everybody
 	killing
 	signalling
 	doubling // another Pod of the same name is made while this one lives
@@ -106,17 +111,17 @@ func (w *world) victim(d *dice) *process {
 
 // harm does one thing. w.mu is held.
 func (w *world) harm(ctx context.Context, d *dice, p *process, evil int) {
+	w.judge.counts.evils[evil]++
 	lasting := d.below(2 * w.lease)
 	switch {
 	case evil < int(spells):
 		w.cast(ctx, p, spell(evil), lasting)
 	case evil == freezing || evil == suspending || evil == halting:
-		unkillable := p.child != nil && p.child.life.alive && p.child.dying < 0
-		if p.thawed != nil || evil == halting && unkillable {
-			return // whom neither gate nor guard can kill only the gate's own end does
+		stubborn := p.child != nil && p.child.life.alive && p.child.stubborn()
+		if p.thawed != nil || evil == halting && stubborn {
+			return // whom the guard cannot kill in time only the gate's own end does
 		}
 		over := p.troubled(true)
-		w.judge.counts.Freezes++
 		switch evil {
 		case halting:
 			p.halt("is stopped, the gate alone")
@@ -133,8 +138,14 @@ func (w *world) harm(ctx context.Context, d *dice, p *process, evil int) {
 			over()
 			p.unfreeze()
 		})
+	case evil == clouding:
+		s := spell(d.of(int(spells)))
+		for _, p := range w.processes {
+			if !p.ended {
+				w.cast(ctx, p, s, lasting)
+			}
+		}
 	case evil == killing:
-		w.judge.counts.Kills++
 		p.crash()
 	case evil == signalling:
 		p.signal(pick(d, syscall.SIGTERM, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1))
@@ -185,7 +196,7 @@ func (w *world) cast(ctx context.Context, p *process, s spell, lasting time.Dura
 	default:
 		over = p.troubled(true)
 	}
-	w.trace(p.name, "%s, for %v", spellNames[s], lasting)
+	w.trace(p.name, "%s, for %v", evilNames[s], lasting)
 	if p.spells[s]++; s == cut && p.spells[cut] == 1 {
 		p.healed = make(chan struct{})
 	}
@@ -197,7 +208,7 @@ func (w *world) cast(ctx context.Context, p *process, s spell, lasting time.Dura
 		}
 		p.starved.Store(p.spells[starving] > 0)
 		if p.spells[s] == 0 && !p.ended {
-			w.trace(p.name, "no longer %s", spellNames[s])
+			w.trace(p.name, "no longer %s", evilNames[s])
 		}
 	})
 }
@@ -213,8 +224,8 @@ func (w *world) during(ctx context.Context, d time.Duration, end func()) {
 }
 
 // vandalize changes the lock by hand. To delete or empty it is outside of the
-// promise for candidates that have not seen its holder, so everybody has; and
-// beside older tools, which take that for a release.
+// promise for candidates that have not seen a holder with its duration, so
+// everybody has; and beside older tools, which take that for a release.
 func (w *world) vandalize(d *dice, evil int) {
 	s := w.store
 	if s.object == nil {
@@ -222,7 +233,7 @@ func (w *world) vandalize(d *dice, evil int) {
 	}
 	blanks := evil == deleting || evil == emptying
 	for _, p := range w.processes {
-		if blanks && (w.old || !p.ended && !p.sawHolder) {
+		if blanks && (w.old || !p.ended && p.seen < w.judge.longest) {
 			return
 		}
 	}
@@ -276,7 +287,9 @@ func (d *dice) again(of pod) pod {
 	if d.in(0.2) {
 		of.uid = "" // not known
 	}
-	of.netns = 4026531840 + d.next()%1000000
+	if d.in(0.5) { // else the host's
+		of.netns = 4026531840 + d.next()%1000000
+	}
 	if d.in(0.5) {
 		of.boot += "+"
 	}

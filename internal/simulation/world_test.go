@@ -30,6 +30,7 @@ type world struct {
 	// mu covers all that follows, and all of store, judge and processes. Nothing
 	// is waited for while it is held.
 	mu        sync.Mutex
+	calm      bool // nothing more is done to anybody
 	over      bool
 	store     *store
 	judge     *judge
@@ -101,7 +102,7 @@ func simulate(t *testing.T, seed uint64, verbose bool) (r result) {
 		w.run()
 		w.mu.Lock() // a process that was killed may still be ending
 		defer w.mu.Unlock()
-		w.judge.counts.Schedules = 1
+		w.judge.counts.schedules = 1
 		r = result{seed, w.judge.wrong, w.events, w.judge.counts}
 	})
 	return r
@@ -143,7 +144,7 @@ func (w *world) run() {
 	if w.old {
 		w.lease, mixed = pick(d, 8*time.Second, 15*time.Second), false
 	}
-	stormy, calm := context.WithCancel(context.Background())
+	stormy, clear := context.WithCancel(context.Background())
 	for i := range 2 + d.of(3) {
 		lease := w.lease
 		if mixed && d.in(0.5) {
@@ -163,18 +164,21 @@ func (w *world) run() {
 		of.old = true
 		w.lives.Go(func() { w.liveOld(of) })
 	}
-	time.AfterFunc(d.between(3*w.lease, 10*w.lease), calm)
+	time.AfterFunc(d.between(3*w.lease, 10*w.lease), clear)
 	w.storm(stormy)
 	synctest.Wait()
 	// Somebody leads then; somebody may go on labelling the lock meanwhile.
 	labels := d.in(0.5)
 	w.mu.Lock()
-	patience := time.Duration(1.05*float64(w.judge.longest)) + w.lease + time.Second
+	patience := 2*w.judge.longest + 3*w.lease + 2*time.Second
+	w.calm = true
 	w.trace("world", "calm")
 	w.mu.Unlock()
-	for end := w.now() + patience; w.now() < end; {
-		time.Sleep(min(end-w.now(), w.lease/3))
+	begun := w.now()
+	for settled := false; !settled && w.now() < begun+patience; {
+		time.Sleep(w.lease / 3)
 		w.mu.Lock()
+		settled = w.now() > begun+w.lease && w.judge.led()
 		if labels {
 			w.vandalize(d, relabelling)
 		}
