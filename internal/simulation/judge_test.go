@@ -187,8 +187,14 @@ func (j *judge) thaw(p *process) {
 func (j *judge) changed(by *process, before, after elector.Observation) {
 	r := after.Record
 	j.longest = max(j.longest, r.LeaseDuration)
-	if after.Exists && before.Exists && after.Spec == before.Spec {
-		return // not the record: an annotation, a label
+	if after.Exists && before.Exists && after.Spec == before.Spec { // an annotation, a label
+		for _, p := range j.w.processes {
+			// Who polls cannot know whether somebody has held it in between.
+			if p.stream == nil && r.HolderIdentity == "" {
+				p.othersChanged = j.w.now()
+			}
+		}
+		return
 	}
 	switch now := j.w.now(); {
 	case r.HolderIdentity == "" && by != nil && before.Exists:

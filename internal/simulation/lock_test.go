@@ -210,7 +210,10 @@ func (p *process) carry(ctx context.Context, kind string, base elector.Observati
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	p.wait(err)
-	if kind != read && f.back > p.distance {
+	switch {
+	case kind == read && err == nil:
+		w.trace(p.name, "its read, sent at %v, tells revision %d: %s", sent, obs.Revision, tell(obs))
+	case kind != read && f.back > p.distance:
 		w.trace(p.name, "its %s, sent at %v, is answered: %s", kind, sent, outcome(err))
 	}
 	p.saw(obs)
@@ -245,7 +248,11 @@ func (p *process) change(kind string, sent time.Duration, apply func() (elector.
 	case err != nil:
 		w.trace(p.name, "its %s, sent at %v, is refused: %v", kind, sent, err)
 	case w.store.present().Revision != before.Revision:
-		w.trace(p.name, "its %s, sent at %v, makes revision %d: %s", kind, sent, obs.Revision, tell(obs))
+		anew := ""
+		if !before.Exists {
+			anew = "the lock anew, "
+		}
+		w.trace(p.name, "its %s, sent at %v, makes %srevision %d: %s", kind, sent, anew, obs.Revision, tell(obs))
 		w.judge.changed(p, before, obs)
 	}
 	return obs, err
