@@ -7,10 +7,6 @@ import (
 	"time"
 )
 
-// holdBack is how long candidates that are not the heir leave the lock to it.
-// It is many times what a watch event and a write take.
-const holdBack = 50 * time.Millisecond
-
 // candidate is one campaign, run by one goroutine. It sends nothing while it
 // waits, but at most one claim of the place of heir for each holder.
 type candidate struct {
@@ -27,12 +23,13 @@ type candidate struct {
 	conflict bool
 	tried    uint64
 	futile   futility
-	// turn is the sighting that `yield` was drawn for, reign the term and its
-	// heir that `claimAt` was.
-	turn    uint64
-	yield   time.Duration
+	// reign is the term and its heir that `lot` was drawn for; zero: none yet.
+	// From it follow when this candidate claims the place of heir, and for how
+	// long it leaves the lock to others once that is open.
 	reign   mark
+	lot     lot
 	claimAt time.Duration
+	yield   time.Duration
 	// seen is the holder that was last logged.
 	seen    string
 	seenAny bool
@@ -86,13 +83,9 @@ func (c *candidate) step(ctx context.Context) (wake time.Duration) {
 		c.reading = background(func() answer { return c.look(ctx) })
 		return never
 	}
-	if s.seq != c.turn {
-		c.turn = s.seq
-		c.yield = c.drawYield(s)
-	}
-	if reign := (mark{Holder: s.obs.Record.HolderIdentity, Transitions: s.obs.Record.LeaseTransitions, Heir: s.heir()}); reign != c.reign {
+	if reign := (mark{Holder: s.obs.Record.HolderIdentity, Transitions: s.obs.Record.LeaseTransitions, Heir: s.heir()}); c.lot == 0 || reign != c.reign {
 		c.reign = reign
-		c.claimAt = now + c.RetryPeriod/10 + time.Duration(c.Jitter()*float64(c.RetryPeriod))
+		c.drawLot(now, s)
 	}
 
 	wake = c.followWatch(s, now)
@@ -145,13 +138,18 @@ func (c *candidate) opens(s sighting) (at time.Duration, reason string, sure boo
 	return s.changed + lease, fmt.Sprintf("not renewed by %s for %v", holder, lease), s.heir() == c.Identity
 }
 
-// drawYield is how long everybody but the heir holds back.
-func (c *candidate) drawYield(s sighting) time.Duration {
+// drawLot draws for a new reign. An heir is named within six tenths of a
+// RetryPeriod; the first is for everybody to hear of the reign.
+func (c *candidate) drawLot(now time.Duration, s sighting) {
 	jitter := c.Jitter()
+	c.lot = draw(jitter)
+	c.claimAt = now + c.RetryPeriod/10 + c.lot.turn(c.RetryPeriod/2)
 	if heir := s.heir(); heir != "" && heir != c.Identity {
-		return holdBack + time.Duration(jitter*float64(holdBack))
+		patience := c.patience(s.crowd())
+		c.yield = patience + c.lot.turn(patience)
+	} else {
+		c.yield = time.Duration(jitter * float64(holdBack/5))
 	}
-	return time.Duration(jitter * float64(holdBack/5))
 }
 
 // yieldAbsent is how long the creation of a missing lock is left to its last
@@ -252,7 +250,7 @@ func (c *candidate) mayClaim(s sighting) bool {
 
 func (c *candidate) claim(ctx context.Context, s sighting) {
 	to := s.obs.Record
-	to.Heir = mark{Holder: to.HolderIdentity, Transitions: to.LeaseTransitions, Heir: c.Identity}.String()
+	to.Heir = mark{Holder: to.HolderIdentity, Transitions: to.LeaseTransitions, Heir: c.Identity, Crowd: c.lot.crowd()}.String()
 	c.claiming = background(func() answer {
 		return c.write(ctx, question{operation: claim, until: c.HolderClock.Now() + c.RetryPeriod}, s.obs, to)
 	})
@@ -351,7 +349,7 @@ func (e *Elector) giveUp(ctx context.Context, until time.Duration) (released boo
 			LeaseTransitions: s.obs.Record.LeaseTransitions,
 		}
 		if heir := s.heir(); heir != "" && heir != e.Identity {
-			to.Heir = mark{Transitions: to.LeaseTransitions, Heir: heir}.String()
+			to.Heir = mark{Transitions: to.LeaseTransitions, Heir: heir, Crowd: s.crowd()}.String()
 		}
 		a := e.write(ctx, question{operation: release, until: until}, s.obs, to)
 		if a.err == nil {

@@ -41,6 +41,8 @@ type mark struct {
 	Transitions int       `json:"transitions"`
 	Instance    *Instance `json:"instance,omitempty"`
 	Heir        string    `json:"heir,omitempty"`
+	// Crowd is about how many candidates there were when the heir claimed.
+	Crowd int `json:"crowd,omitempty"`
 }
 
 func (m mark) String() string {
