@@ -157,7 +157,21 @@ func (b *bench) measureTool(ctx context.Context, t tool, only []string) (*Result
 			}
 		}
 	}
-	if t.sidecar && slices.Contains(only, "sidecar") {
+	if t.ours && slices.Contains(only, "electors") {
+		for _, size := range b.settings.Crowds {
+			for _, k := range []kind{electors, naive} {
+				progress("%s: %d candidates in one process, %s", t.name, size, k.name)
+				samples, err := b.pass(ctx, k, size)
+				for _, values := range samples {
+					result.sample(values)
+				}
+				if err := one(k.name, 1, func() (map[string]float64, error) { return nil, err }); err != nil {
+					return nil, err
+				}
+			}
+		}
+	}
+	if t.ours && slices.Contains(only, "sidecar") {
 		for _, fault := range sidecarFaults {
 			for run := range b.settings.Runs {
 				if err := one(fault.name, run+1, func() (map[string]float64, error) { return b.sidecarFault(ctx, t, fault) }); err != nil {

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"syscall"
 	"time"
+
+	"github.com/k8s-await-election/k8s-await-election/e2e/apiserver"
 )
 
 // Samples of a crowd carry its size in their names.
@@ -49,7 +51,7 @@ func (b *bench) crowd(ctx context.Context, t tool, size int) (samples []map[stri
 		if err := pause(ctx, b.settings.Settle); err != nil {
 			return samples, err
 		}
-		failed, err := f.failedWrites(from, time.Now())
+		failed, err := failedWrites(b.server, f.lease, from, time.Now())
 		if err != nil {
 			return samples, err
 		}
@@ -63,15 +65,15 @@ func (b *bench) crowd(ctx context.Context, t tool, size int) (samples []map[stri
 	return samples, nil
 }
 
-// failedWrites counts the writes of the Lease that found it changed.
-func (f *fleet) failedWrites(from, to time.Time) (int, error) {
-	requests, err := f.server.Requests("")
+// failedWrites counts the writes of a Lease that found it changed.
+func failedWrites(server *apiserver.Server, lease string, from, to time.Time) (int, error) {
+	requests, err := server.Requests("")
 	if err != nil {
 		return 0, err
 	}
 	count := 0
 	for _, q := range requests {
-		if q.Stage == "ResponseComplete" && q.ObjectRef.Name == f.lease && q.Received.After(from) && q.Received.Before(to) &&
+		if q.Stage == "ResponseComplete" && q.ObjectRef.Name == lease && q.Received.After(from) && q.Received.Before(to) &&
 			(q.ResponseStatus.Code == http.StatusConflict || q.ResponseStatus.Code == http.StatusUnprocessableEntity) {
 			count++
 		}

@@ -264,7 +264,9 @@ func (f *fleet) gone(ctx context.Context, old record.Run) (record.Run, error) {
 }
 
 // patience is enough for the slowest tool that works at all.
-func (f *fleet) patience() time.Duration { return 3*f.settings.Lease + grace }
+func (f *fleet) patience() time.Duration { return f.settings.patience() }
+
+func (s Settings) patience() time.Duration { return 3*s.Lease + grace }
 
 // overlap is the longest time that two children of the fleet ran at once.
 func (f *fleet) overlap() (time.Duration, error) {

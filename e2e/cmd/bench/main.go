@@ -48,7 +48,7 @@ type options struct {
 }
 
 // figureNames are what -only chooses from, in the order of measuring.
-var figureNames = []string{"size", "startup", "idle", "many", "crowd", "term", "child", "gate", "blackhole", "sidecar"}
+var figureNames = []string{"size", "startup", "idle", "many", "crowd", "electors", "term", "child", "gate", "blackhole", "sidecar"}
 
 // errInterrupted is the cause of the context's end after a signal.
 var errInterrupted = errors.New("interrupted")
@@ -127,7 +127,7 @@ func parse(arguments []string, runs string) (options, error) {
 	flags.DurationVar(&o.settings.Idle, "idle", defaultIdle, "how long nothing happens")
 	flags.DurationVar(&o.settings.Settle, "settle", 5*time.Second, "how long a new fleet is left alone before a fault")
 	flags.IntVar(&o.settings.Leases, "leases", defaultLeases, "many: how many leaders, each on a Lease of its own")
-	flags.Func("crowds", "crowd: how many candidates for one Lease, as in 50,500 (50 by default)", func(text string) (err error) {
+	flags.Func("crowds", "crowd, electors: how many candidates for one Lease, as in 50,500 (50 by default)", func(text string) (err error) {
 		o.settings.Crowds = nil
 		for word := range strings.SplitSeq(text, ",") {
 			size, err := strconv.Atoi(word)
@@ -149,7 +149,7 @@ func parse(arguments []string, runs string) (options, error) {
 	s.Retry = cmp.Or(s.Retry, s.Lease*2/15)
 	if *gate != "" {
 		o.ours = true
-		o.tools = append([]tool{{name: "k8s-await-election", template: []string{*gate, "{child}"}, sidecar: true}}, o.tools...)
+		o.tools = append([]tool{{name: "k8s-await-election", template: []string{*gate, "{child}"}, ours: true}}, o.tools...)
 	}
 	switch {
 	case flags.NArg() > 0:

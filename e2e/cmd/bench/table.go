@@ -26,8 +26,21 @@ func rows(s Settings) []row {
 		crowds = append(crowds, row{fmt.Sprintf("TERM to the leader of %d candidates: old child's last sign → next child's start", size), "", "≤ 30 ms at 500", crowdGap(size), func(r *Result) string {
 			return spread(r.Samples[crowdGap(size)])
 		}}, row{fmt.Sprintf("failed writes in such a hand-over among %d, by all", size), "", "≤ 5 at 500", crowdFailed(size), func(r *Result) string {
-			return fmt.Sprintf("%.0f (%.0f – %.0f)", median(r.Samples[crowdFailed(size)]), slices.Min(r.Samples[crowdFailed(size)]), slices.Max(r.Samples[crowdFailed(size)]))
+			return counts(r.Samples[crowdFailed(size)])
 		}})
+	}
+	for _, size := range s.Crowds {
+		for _, k := range []struct {
+			kind
+			figure, reach string
+		}{
+			{electors, "the Lease released by one of %d candidates, all in one process → next term", "≤ 30 ms, ≤ 5 failed writes at 500"},
+			{naive, "the same, if all %d write as soon as they see it", ""},
+		} {
+			crowds = append(crowds, row{fmt.Sprintf(k.figure, size), "", k.reach, k.gap(size), func(r *Result) string {
+				return fmt.Sprintf("%s; failed writes, by all: %s", spread(r.Samples[k.gap(size)]), counts(r.Samples[k.failed(size)]))
+			}})
+		}
 	}
 	return append([]row{
 		{"TERM to the leader: old child's last sign → next child's start", "17.0 s, child not ended gracefully", "≤ 20 ms, child ended gracefully", termGap, func(r *Result) string {
@@ -122,6 +135,11 @@ func spread(samples []float64) string {
 		return span(samples[0])
 	}
 	return fmt.Sprintf("%s (%s – %s)", span(median(samples)), span(slices.Min(samples)), span(slices.Max(samples)))
+}
+
+// counts is spread for samples without a unit.
+func counts(samples []float64) string {
+	return fmt.Sprintf("%.0f (%.0f – %.0f)", median(samples), slices.Min(samples), slices.Max(samples))
 }
 
 // share counts the runs in which something was so.

@@ -12,8 +12,9 @@ import (
 type tool struct {
 	name     string
 	template []string
-	// sidecar: without arguments the program is one, in this project's words.
-	sidecar bool
+	// ours: it is this project's, so it is a sidecar too, and its electors can be
+	// had without it.
+	ours bool
 }
 
 // parseTool reads NAME=COMMAND LINE. Words are split at white space; there is
