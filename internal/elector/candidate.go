@@ -83,9 +83,11 @@ func (c *candidate) step(ctx context.Context) (wake time.Duration) {
 		c.reading = background(func() answer { return c.look(ctx) })
 		return never
 	}
-	if reign := (mark{Holder: s.obs.Record.HolderIdentity, Transitions: s.obs.Record.LeaseTransitions, Heir: s.heir()}); c.lot == 0 || reign != c.reign {
+	named := markOf(s.obs.Record.Heir, s.obs.Record)
+	reign := mark{Holder: s.obs.Record.HolderIdentity, Transitions: s.obs.Record.LeaseTransitions, Heir: named.Heir}
+	if c.lot == 0 || reign != c.reign {
 		c.reign = reign
-		c.drawLot(now, s)
+		c.drawLot(now, named.Crowd)
 	}
 
 	wake = c.followWatch(s, now)
@@ -125,7 +127,7 @@ func (c *candidate) opens(s sighting) (at time.Duration, reason string, sure boo
 	case c.mine(s.obs):
 		return 0, "an earlier acquire of this process went through", true
 	case s.released():
-		return s.changed, "released", s.heir() == c.Identity
+		return s.changed, "released", c.reign.Heir == c.Identity
 	case holder == "" && s.held == 0:
 		return 0, "never held", true
 	case holder == "":
@@ -135,17 +137,17 @@ func (c *candidate) opens(s sighting) (at time.Duration, reason string, sure boo
 		return 0, "the former container of this pod held it", true
 	}
 	lease := c.sight.duration(s.obs.Record)
-	return s.changed + lease, fmt.Sprintf("not renewed by %s for %v", holder, lease), s.heir() == c.Identity
+	return s.changed + lease, fmt.Sprintf("not renewed by %s for %v", holder, lease), c.reign.Heir == c.Identity
 }
 
 // drawLot draws for a new reign. An heir is named within six tenths of a
 // RetryPeriod; the first is for everybody to hear of the reign.
-func (c *candidate) drawLot(now time.Duration, s sighting) {
+func (c *candidate) drawLot(now time.Duration, crowd int) {
 	jitter := c.Jitter()
 	c.lot = draw(jitter)
 	c.claimAt = now + c.RetryPeriod/10 + c.lot.turn(c.RetryPeriod/2)
-	if heir := s.heir(); heir != "" && heir != c.Identity {
-		patience := c.patience(s.crowd())
+	if heir := c.reign.Heir; heir != "" && heir != c.Identity {
+		patience := c.patience(crowd)
 		c.yield = patience + c.lot.turn(patience)
 	} else {
 		c.yield = time.Duration(jitter * float64(holdBack/5))
@@ -244,8 +246,7 @@ func (c *candidate) fail(operation string, err error) {
 
 // mayClaim: the place of heir is free, under a holder that honours it.
 func (c *candidate) mayClaim(s sighting) bool {
-	return c.claiming == nil && s.gate() != nil && s.heir() == "" &&
-		s.obs.Record.HolderIdentity != c.Identity
+	return c.claiming == nil && c.reign.Heir == "" && c.reign.Holder != c.Identity && s.gate() != nil
 }
 
 func (c *candidate) claim(ctx context.Context, s sighting) {
@@ -348,8 +349,8 @@ func (e *Elector) giveUp(ctx context.Context, until time.Duration) (released boo
 			RenewTime:        at,
 			LeaseTransitions: s.obs.Record.LeaseTransitions,
 		}
-		if heir := s.heir(); heir != "" && heir != e.Identity {
-			to.Heir = mark{Transitions: to.LeaseTransitions, Heir: heir, Crowd: s.crowd()}.String()
+		if named := markOf(s.obs.Record.Heir, s.obs.Record); named.Heir != "" && named.Heir != e.Identity {
+			to.Heir = mark{Transitions: to.LeaseTransitions, Heir: named.Heir, Crowd: named.Crowd}.String()
 		}
 		a := e.write(ctx, question{operation: release, until: until}, s.obs, to)
 		if a.err == nil {

@@ -380,8 +380,8 @@ func TestHeir_SaysHowManyItHasFound(t *testing.T) {
 		b := w.node("b", func(c *Config) { c.Jitter = func() float64 { return 0.004 } })
 		b.campaign()
 		w.at(lease)
-		if got := b.sight.look().crowd(); got != 250 {
-			t.Errorf("a lot of 0.004 is the first of %d", got)
+		if r := w.server.look().Record; markOf(r.Heir, r).Crowd != 250 {
+			t.Errorf("with a lot of 0.004 the claim is %q", r.Heir)
 		}
 		b.client.deaden() // so that the released record stays
 		if err := term.Release(context.Background()); err != nil {

@@ -57,7 +57,7 @@ func (m mark) String() string {
 // another term, is the zero mark.
 func markOf(text string, r Record) mark {
 	var m mark
-	if json.Unmarshal([]byte(text), &m) != nil || m.Holder != r.HolderIdentity || m.Transitions != r.LeaseTransitions {
+	if text == "" || json.Unmarshal([]byte(text), &m) != nil || m.Holder != r.HolderIdentity || m.Transitions != r.LeaseTransitions {
 		return mark{}
 	}
 	return m

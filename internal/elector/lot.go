@@ -52,6 +52,3 @@ const (
 func (c *candidate) patience(crowd int) time.Duration {
 	return holdBack + min(wakeUp*time.Duration(min(max(crowd, 0), mostLots)), c.RetryPeriod/2)
 }
-
-// crowd is how many candidates the heir has found, as far as it is known.
-func (s sighting) crowd() int { return markOf(s.obs.Record.Heir, s.obs.Record).Crowd }

@@ -12,6 +12,23 @@ import (
 // once it has been read: several writes may start from it at one time.
 type object map[string]any
 
+func (o object) metadata() map[string]any {
+	meta, _ := o["metadata"].(map[string]any)
+	return meta
+}
+
+func (o object) annotations() map[string]any {
+	annotations, _ := o.metadata()["annotations"].(map[string]any)
+	return annotations
+}
+
+func (o object) version() string {
+	version, _ := o.metadata()["resourceVersion"].(string)
+	return version
+}
+
+func (o object) revision() (uint64, error) { return parseRevision(o.version()) }
+
 // codec says where in an object the record is. Instance and heir are annotations
 // in every kind of object and not its matter.
 type codec interface {

@@ -152,7 +152,7 @@ func TestLock_RefusesAnAPIServerWhoseRevisionsHaveNoOrder(t *testing.T) {
 	t.Parallel()
 	lock := (&Client{}).Lease("ns", "db")
 	for _, version := range []string{"", "abc", "-1", "18446744073709551616"} {
-		_, err := lock.observe([]byte(`{"metadata":{"resourceVersion":"` + version + `"}}`))
+		_, err := lock.parse([]byte(`{"metadata":{"resourceVersion":"` + version + `"}}`))
 		if err == nil || !strings.Contains(err.Error(), "KEP-5504") || !strings.Contains(err.Error(), "lease ns/db") {
 			t.Errorf("%q: %v", version, err)
 		}

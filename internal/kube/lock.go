@@ -62,7 +62,7 @@ func (l *Lock) Read(ctx context.Context) (elector.Observation, error) {
 	if err != nil {
 		return elector.Observation{}, err
 	}
-	return l.observe(text)
+	return l.parse(text)
 }
 
 // Write implements elector.Lock.
@@ -103,7 +103,7 @@ func (l *Lock) Write(ctx context.Context, from elector.Observation, to elector.R
 		}
 		return elector.Observation{}, err
 	}
-	return l.observe(text)
+	return l.parse(text)
 }
 
 // conflict tells whether a write's answer says that the lock was not what the
@@ -138,31 +138,26 @@ func (l *Lock) compose(before object, to elector.Record) object {
 	return o
 }
 
-// observe reads an object that is or was there.
-func (l *Lock) observe(text []byte) (elector.Observation, error) {
-	seen, err := l.parse(text)
-	if err != nil {
-		return elector.Observation{}, fmt.Errorf("read %s: %w", l, err)
-	}
-	return seen, nil
-}
-
+// parse reads an answer.
 func (l *Lock) parse(text []byte) (elector.Observation, error) {
 	o, err := parseObject(text)
 	if err != nil {
-		return elector.Observation{}, errors.New("the answer is no object")
+		return elector.Observation{}, fmt.Errorf("read %s: the answer is no object", l)
 	}
-	meta := clone(o["metadata"])
-	version, _ := meta["resourceVersion"].(string)
-	revision, err := parseRevision(version)
+	return l.observe(o)
+}
+
+// observe reads an object that is or was there.
+func (l *Lock) observe(o object) (elector.Observation, error) {
+	revision, err := o.revision()
 	if err != nil {
-		return elector.Observation{}, err
+		return elector.Observation{}, fmt.Errorf("read %s: %w", l, err)
 	}
 	record, spec, err := l.codec.read(o)
 	if err != nil {
-		return elector.Observation{}, errors.New("the record in it has fields of other types")
+		return elector.Observation{}, fmt.Errorf("read %s: the record in it has fields of other types", l)
 	}
-	annotations := clone(meta["annotations"])
+	annotations := o.annotations()
 	record.Instance, _ = annotations[instanceAnnotation].(string)
 	record.Heir, _ = annotations[heirAnnotation].(string)
 	return elector.Observation{Exists: true, Revision: revision, Record: record, Spec: spec, Origin: o}, nil
@@ -186,21 +181,28 @@ func (l *Lock) Watch(ctx context.Context, deliver func(elector.Observation)) err
 	})
 }
 
-// parseObject keeps numbers as they were written.
 func parseObject(text []byte) (object, error) {
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.UseNumber()
 	var o object
-	if err := decoder.Decode(&o); err != nil {
+	if err := parseJSON(text, &o); err != nil {
 		return nil, err
-	}
-	if _, err := decoder.Token(); err != io.EOF {
-		return nil, errors.New("more than one value")
 	}
 	if o == nil {
 		return nil, errors.New("null")
 	}
 	return o, nil
+}
+
+// parseJSON keeps numbers as they were written.
+func parseJSON(text []byte, into any) error {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.UseNumber()
+	if err := decoder.Decode(into); err != nil {
+		return err
+	}
+	if _, err := decoder.Token(); err != io.EOF {
+		return errors.New("more than one value")
+	}
+	return nil
 }
 
 func parseRevision(version string) (uint64, error) {

@@ -357,7 +357,8 @@ func (p *Publisher) watch(ctx context.Context, d destination, differs *atomic.Bo
 	for {
 		err := p.client.watch(ctx, res, namespace, name, func(s state) error {
 			pause = backoff{}
-			differs.Store(!s.exists || !d.holds(s.object))
+			text, err := json.Marshal(s.object)
+			differs.Store(!s.exists || err != nil || !d.holds(text))
 			if differs.Load() {
 				select {
 				case changed <- struct{}{}:

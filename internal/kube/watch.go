@@ -18,7 +18,7 @@ import (
 type state struct {
 	exists   bool
 	revision uint64
-	object   []byte
+	object   object
 	follows  bool
 }
 
@@ -130,11 +130,14 @@ func (w *watcher) stream(ctx context.Context) error {
 // shows only by their end, and no position is known to resume from.
 func (w *watcher) follow(body io.Reader, beginning bool) error {
 	events := json.NewDecoder(body)
+	events.UseNumber()
 	found := false
 	for {
+		// Parsed once: each change wakes all candidates, and those of a machine
+		// take turns.
 		var event struct {
-			Type   string          `json:"type"`
-			Object json.RawMessage `json:"object"`
+			Type   string `json:"type"`
+			Object object `json:"object"`
 		}
 		err := events.Decode(&event)
 		if err == io.EOF { //nolint:errorlint // Decode returns it as it is
@@ -146,16 +149,7 @@ func (w *watcher) follow(body io.Reader, beginning bool) error {
 		if event.Type == "ERROR" {
 			return w.eventError(event.Object)
 		}
-		var at struct {
-			Metadata struct {
-				ResourceVersion string            `json:"resourceVersion"`
-				Annotations     map[string]string `json:"annotations"`
-			} `json:"metadata"`
-		}
-		if err := json.Unmarshal(event.Object, &at); err != nil {
-			return fmt.Errorf("watch %s: an event is not understood", w.resource.object(w.namespace, w.name))
-		}
-		revision, err := parseRevision(at.Metadata.ResourceVersion)
+		revision, err := event.Object.revision()
 		if err != nil {
 			return fmt.Errorf("watch %s: %w", w.resource.object(w.namespace, w.name), err)
 		}
@@ -166,7 +160,7 @@ func (w *watcher) follow(body io.Reader, beginning bool) error {
 		case "DELETED":
 			err = w.tell(state{revision: revision})
 		case "BOOKMARK":
-			if beginning && at.Metadata.Annotations[metav1.InitialEventsAnnotationKey] == "true" {
+			if beginning && event.Object.annotations()[metav1.InitialEventsAnnotationKey] == "true" {
 				beginning = false
 				if !found {
 					err = w.tell(state{revision: revision})
@@ -177,13 +171,17 @@ func (w *watcher) follow(body io.Reader, beginning bool) error {
 			return err
 		}
 		if !beginning {
-			w.resume = at.Metadata.ResourceVersion
+			w.resume = event.Object.version()
 		}
 	}
 }
 
-func (w *watcher) eventError(object []byte) error {
-	status := parseStatus(object)
+func (w *watcher) eventError(o object) error {
+	text, err := json.Marshal(o)
+	if err != nil {
+		return err
+	}
+	status := parseStatus(text)
 	if status.Code == http.StatusGone {
 		return errExpired
 	}
@@ -200,9 +198,9 @@ func (w *watcher) list(ctx context.Context) error {
 		Metadata struct {
 			ResourceVersion string `json:"resourceVersion"`
 		} `json:"metadata"`
-		Items []json.RawMessage `json:"items"`
+		Items []object `json:"items"`
 	}
-	if err := json.Unmarshal(text, &list); err != nil {
+	if err := parseJSON(text, &list); err != nil {
 		return fmt.Errorf("list %s: the answer is no list", w.resource.object(w.namespace, w.name))
 	}
 	revision, err := parseRevision(list.Metadata.ResourceVersion)
@@ -212,15 +210,7 @@ func (w *watcher) list(ctx context.Context) error {
 	if len(list.Items) == 0 {
 		err = w.tell(state{revision: revision})
 	} else {
-		var item struct {
-			Metadata struct {
-				ResourceVersion string `json:"resourceVersion"`
-			} `json:"metadata"`
-		}
-		if err := json.Unmarshal(list.Items[0], &item); err != nil {
-			return fmt.Errorf("list %s: the answer is no list", w.resource.object(w.namespace, w.name))
-		}
-		if revision, err = parseRevision(item.Metadata.ResourceVersion); err != nil {
+		if revision, err = list.Items[0].revision(); err != nil {
 			return fmt.Errorf("list %s: %w", w.resource.object(w.namespace, w.name), err)
 		}
 		err = w.tell(state{exists: true, revision: revision, object: list.Items[0]})
