@@ -3,6 +3,7 @@ package config
 import (
 	"io/fs"
 	"os"
+	"regexp"
 	"strconv"
 )
 
@@ -39,9 +40,17 @@ func (v *validator) leaderElector() {
 	}
 }
 
+// serviceAddress matches what the kubelet puts into <service>_PORT, as in
+// tcp://10.0.0.1:80.
+var serviceAddress = regexp.MustCompile(`^(tcp|udp|sctp)://.+:[0-9]+$`)
+
 // health: the port of /healthz.
 func (v *validator) health() {
 	port := os.Getenv("HEALTH_PORT")
+	if serviceAddress.MatchString(port) {
+		v.config.Warnings = append(v.config.Warnings, "HEALTH_PORT is the address of a Service called health, which Kubernetes adds to every container of its namespace, and is ignored: /healthz is on port "+leaderHealth+"; set enableServiceLinks: false for the Pod, or HEALTH_PORT to a number for this container")
+		port = ""
+	}
 	if port == "" {
 		port = leaderHealth
 	}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"strings"
 	"testing"
 	"time"
 )
@@ -74,6 +75,21 @@ func TestLoad_WarnsOfALabelThatLeaderElectorWouldNotHaveSet(t *testing.T) {
 		surroundings(t, nil, map[string]string{"LEASE_NAME": "my-app", "NAMESPACE": "prod", "POD_NAME": "pod-7", "LABEL_POD_ROLE": value})
 		if c := mustLoadOn(t, host("my-app-0")); c.PodLabel != "" || len(c.Warnings) != 1 {
 			t.Errorf("%s: label %q, warnings %q", value, c.PodLabel, c.Warnings)
+		}
+	}
+}
+
+// Kubernetes sets HEALTH_PORT in every container of a namespace with a Service
+// called health.
+func TestLoad_TakesTheAddressOfAServiceForNoHealthPort(t *testing.T) {
+	for _, address := range []string{"tcp://10.0.0.1:80", "udp://10.0.0.1:53", "sctp://10.0.0.1:80", "tcp://[fd00::1]:80"} {
+		surroundings(t, nil, map[string]string{"LEASE_NAME": "my-app", "NAMESPACE": "prod", "HEALTH_PORT": address})
+		c := mustLoadOn(t, host("my-app-0"))
+		if c.HealthEndpoint != ":8080" {
+			t.Errorf("%s: /healthz is on %q", address, c.HealthEndpoint)
+		}
+		if len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0], "Service called health") || !strings.Contains(c.Warnings[0], "enableServiceLinks: false") || strings.Contains(c.Warnings[0], address) {
+			t.Errorf("%s: warnings %q", address, c.Warnings)
 		}
 	}
 }

@@ -50,6 +50,22 @@ func mustLoad(t *testing.T, args ...string) *Config {
 	return c
 }
 
+// What the kubelet adds for a Service whose name is anybody's choice. HEALTH_PORT is
+// dealt with where it is read.
+func TestVariables_OfOursAndTheirsAreNotThoseOfAServiceButForTheHealthPort(t *testing.T) {
+	t.Parallel()
+	for _, name := range theirWords {
+		if serviceLink.MatchString(name) && name != "HEALTH_PORT" && !strings.HasPrefix(name, "KUBERNETES_") {
+			t.Errorf("a Service can set %s", name)
+		}
+	}
+	for _, v := range Variables() {
+		if serviceLink.MatchString(v.Name) {
+			t.Errorf("a Service can set %s", v.Name)
+		}
+	}
+}
+
 func TestLoad_FillsDefaultsWhenOnlyTheRequiredIsSet(t *testing.T) {
 	environment(t, elected(nil))
 	got := mustLoad(t, "server", "-p", "80")
