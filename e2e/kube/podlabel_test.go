@@ -1,7 +1,9 @@
 package kube
 
 import (
+	"bytes"
 	"context"
+	"io"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -11,6 +13,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -362,4 +365,196 @@ func TestPodLabel_RefusedIsToldAndEndsNothing(t *testing.T) {
 	eventually(t, "the rule is named", func() bool {
 		return strings.Contains(log.String(), "- {apiGroups: [''], resources: [pods], resourceNames: [db-0], verbs: [patch]}")
 	})
+}
+
+// heldUp is a request that somebody on the way keeps, and delivers when whoever sent
+// it has long given it up.
+type heldUp struct {
+	// arrived is closed when it is there.
+	arrived chan struct{}
+	body    []byte
+}
+
+// holdUp keeps the first write of this role.
+func holdUp(t *testing.T, answers *faultproxy.Answers, role string) *heldUp {
+	t.Helper()
+	held := &heldUp{arrived: make(chan struct{})}
+	answers.Answer(func(r *http.Request) http.Handler {
+		if r.Method != http.MethodPatch || held.body != nil {
+			return nil
+		}
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		if !strings.Contains(string(body), `"`+roleKey+`":"`+role+`"`) {
+			return nil
+		}
+		held.body = body
+		close(held.arrived)
+		return http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	})
+	return held
+}
+
+func (h *heldUp) await(t *testing.T) {
+	t.Helper()
+	eventually(t, "the request has arrived", func() bool {
+		select {
+		case <-h.arrived:
+			return true
+		default:
+			return false
+		}
+	})
+}
+
+// land delivers it. It must not take effect.
+func (h *heldUp) land(t *testing.T, ns, pod string) {
+	t.Helper()
+	_, err := server.Client().CoreV1().Pods(ns).Patch(t.Context(), pod, types.MergePatchType, h.body, metav1.PatchOptions{FieldManager: "k8s-await-election"})
+	if !apierrors.IsConflict(err) {
+		t.Errorf("the late request is answered %v, not that the Pod has changed", err)
+	}
+}
+
+func TestPodLabel_IsNotSetByARequestThatArrivesWhenItHasBeenTakenAway(t *testing.T) {
+	t.Parallel()
+	for name, before := range map[string]string{"of a Pod without": "", "of a standby": "standby", "of a former leader": "leader"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ns := namespace(t)
+			makePod(t, ns, "db-0", before)
+			answers := intercept(t)
+			held := holdUp(t, answers, "leader")
+			p := labeller(t, client(t, answers.Config()), ns, "db-0", &journal{})
+			stop := publish(t, p)
+			held.await(t)
+			stop()
+			if err := p.Empty(t.Context(), false); err != nil {
+				t.Fatal(err)
+			}
+			held.land(t, ns, "db-0")
+			awaitRole(t, ns, "db-0", "standby")
+		})
+	}
+}
+
+func TestPodLabel_IsNotTakenAwayByARequestThatArrivesWhenItLeads(t *testing.T) {
+	t.Parallel()
+	ns := namespace(t)
+	makePod(t, ns, "db-0", "")
+	answers := intercept(t)
+	held := holdUp(t, answers, "standby")
+	p := labeller(t, client(t, answers.Config()), ns, "db-0", &journal{})
+	look(t, p)
+	held.await(t)
+	publish(t, p)
+	awaitRole(t, ns, "db-0", "leader")
+	held.land(t, ns, "db-0")
+	awaitRole(t, ns, "db-0", "leader")
+}
+
+// The label is as it should be when the next container looks at it.
+func TestPodLabel_IsNotSetByALateRequestOfAFormerContainer(t *testing.T) {
+	t.Parallel()
+	ns := namespace(t)
+	makePod(t, ns, "db-0", "standby")
+	answers := intercept(t)
+	held := holdUp(t, answers, "leader")
+	c := client(t, answers.Config())
+	stop := publish(t, labeller(t, c, ns, "db-0", &journal{}))
+	held.await(t)
+	stop() // it is killed
+	log := &journal{}
+	look(t, labeller(t, c, ns, "db-0", log))
+	eventually(t, "the next one has looked", func() bool { return strings.Contains(log.String(), "the Pod is labelled") })
+	held.land(t, ns, "db-0")
+	awaitRole(t, ns, "db-0", "standby")
+}
+
+// What it was told last is still so, and it writes nothing.
+func TestPodLabel_ThatIsRightIsNotWrittenAgain(t *testing.T) {
+	t.Parallel()
+	ns := namespace(t)
+	makePod(t, ns, "db-0", "")
+	log := &journal{}
+	p := labeller(t, user(t, ns, labelRights...), ns, "db-0", log)
+	revision := func() string {
+		got, err := server.Client().CoreV1().Pods(ns).Get(t.Context(), "db-0", metav1.GetOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got.ResourceVersion
+	}
+	labels := func(times int) {
+		t.Helper()
+		stop := publish(t, p)
+		eventually(t, "it is labelled", func() bool { return strings.Count(log.String(), "the Pod is labelled") == times })
+		stop()
+	}
+	labels(1)
+	before := revision()
+	labels(2)
+	if now := revision(); now != before {
+		t.Errorf("the Pod's revision is %s, and was %s", now, before)
+	}
+}
+
+// Its kubelet writes between the look at the Pod and the write of the label.
+func TestPodLabel_IsSetOnAPodThatChangesMeanwhile(t *testing.T) {
+	t.Parallel()
+	ns := namespace(t)
+	makePod(t, ns, "db-0", "")
+	answers := intercept(t)
+	changes := 0
+	answers.Answer(func(r *http.Request) http.Handler {
+		if r.Method != http.MethodPatch {
+			return nil
+		}
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		if strings.Contains(string(body), "resourceVersion") && changes < 3 {
+			changes++
+			_, err := server.Client().CoreV1().Pods(ns).Patch(t.Context(), "db-0", types.MergePatchType,
+				[]byte(`{"metadata":{"annotations":{"changes":"`+strings.Repeat("I", changes)+`"}}}`), metav1.PatchOptions{})
+			if err != nil {
+				t.Error(err)
+			}
+		}
+		return nil
+	})
+	log := &journal{}
+	publish(t, labeller(t, client(t, answers.Config()), ns, "db-0", log))
+	awaitRole(t, ns, "db-0", "leader")
+	if strings.Contains(log.String(), "did not succeed") {
+		t.Errorf("it makes a fuss of it:\n%s", log)
+	}
+}
+
+// Whoever has it set back is not answered in a hot loop.
+func TestPodLabel_ThatCannotBeTakenOffAnotherPodIsTriedAgainAtLeisure(t *testing.T) {
+	t.Parallel()
+	ns := namespace(t)
+	makePod(t, ns, "db-0", "leader")
+	makePod(t, ns, "db-1", "standby")
+	answers := intercept(t)
+	answers.Answer(func(r *http.Request) http.Handler {
+		if r.Method == http.MethodPatch && strings.HasSuffix(r.URL.Path, "/db-0") {
+			return faultproxy.Status(http.StatusConflict, "Conflict", "the object has been modified")
+		}
+		return nil
+	})
+	log := &journal{}
+	publish(t, labeller(t, client(t, answers.Config()), ns, "db-1", log))
+	awaitRole(t, ns, "db-1", "leader")
+	eventually(t, "it is told", func() bool {
+		return strings.Contains(log.String(), "off pod "+ns+"/db-0: something keeps putting it back") && strings.Contains(log.String(), "next_try_in=200ms")
+	})
+	answers.Answer(nil)
+	awaitRole(t, ns, "db-0", "standby")
 }

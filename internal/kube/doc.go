@@ -43,7 +43,8 @@
 //	                 create for all names where the object is not there yet
 //	owner            services: get on the Service's name, optional: what is
 //	                 created goes away with the Service
-//	Pod label        pods: patch; besides, optional, list for all names, to take
+//	Pod label        pods: patch (one that changes nothing tells how the Pod
+//	                 is); besides, optional, list for all names, to take
 //	                 the label off a Pod that led before, and get, watch to put
 //	                 right what others change at once, not within half a minute
 //	Events           events: create, optional

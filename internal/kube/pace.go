@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"context"
 	"errors"
 	"time"
 )
@@ -51,4 +52,25 @@ func (p *pace) next(now time.Time) (pause time.Duration, fought bool) {
 	}
 	p.last = now.Add(p.pause)
 	return p.pause, p.row == repairFought
+}
+
+// hurriedTries are how many tries hurry makes: within a quarter of a second, if they
+// take no time themselves.
+const hurriedTries = 9
+
+// hurry tries until it need not be done again, or an error comes of which that is
+// not said; it is for what somebody else's write has come before, which is over in a
+// moment as a rule. Where it is not, the last error is for whoever has patience.
+func hurry(ctx context.Context, try func() (again bool, err error)) error {
+	pause := time.Millisecond
+	for n := 1; ; n++ {
+		again, err := try()
+		if !again || n == hurriedTries {
+			return err
+		}
+		if !sleep(ctx, pause) {
+			return context.Cause(ctx)
+		}
+		pause *= 2
+	}
 }

@@ -1,7 +1,10 @@
 package kube
 
 import (
+	"context"
+	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -51,4 +54,48 @@ func TestBackoff_DoublesToALimitAndHonoursTheServer(t *testing.T) {
 	if pause := b.next(&answerError{code: 403}); pause != refusedPause {
 		t.Errorf("pause %v after a refusal", pause)
 	}
+}
+
+func TestHurry_GivesUpWithTheLastErrorAfterPausesThatDouble(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		start, tries, busy := time.Now(), 0, errors.New("changed meanwhile")
+		var pauses []time.Duration
+		last := start
+		err := hurry(t.Context(), func() (bool, error) {
+			tries++
+			pauses = append(pauses, time.Since(last))
+			last = time.Now()
+			return true, busy
+		})
+		if !errors.Is(err, busy) || tries != hurriedTries || time.Since(start) > 300*time.Millisecond {
+			t.Errorf("%v after %d tries and %v", err, tries, time.Since(start))
+		}
+		for i := 2; i < len(pauses); i++ {
+			if pauses[i] != 2*pauses[i-1] {
+				t.Errorf("the pauses are %v", pauses)
+			}
+		}
+	})
+}
+
+func TestHurry_EndsWithTheFirstTryThatNeedsNoOther(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		for _, want := range []error{nil, errors.New("refused")} {
+			tries := 0
+			err := hurry(t.Context(), func() (bool, error) {
+				tries++
+				return tries < 3, want
+			})
+			if tries != 3 || !errors.Is(err, want) {
+				t.Errorf("%v after %d tries, want %v after 3", err, tries, want)
+			}
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := hurry(ctx, func() (bool, error) { return true, errors.New("busy") }); !errors.Is(err, context.Canceled) {
+			t.Errorf("given up, it says %v", err)
+		}
+	})
 }

@@ -49,15 +49,25 @@ func ParsePodLabel(text string) (PodLabel, error) {
 	return label, nil
 }
 
-// lockAnnotation says which election a Pod was labelled for. Others may use the
-// same key: their Pods are left alone.
-const lockAnnotation = manager + "/lock"
+const (
+	// lockAnnotation says which election a Pod was labelled for. Others may use the
+	// same key: their Pods are left alone.
+	lockAnnotation = manager + "/lock"
+	// revisionAnnotation says what the Pod's revision was when its label was
+	// written. It differs each time, so that each write changes the Pod, even where
+	// the label stays as it was.
+	revisionAnnotation = manager + "/label-revision"
+)
 
 // beginPatience is how long one try of begin may take: publish waits for it.
 const beginPatience = 2 * time.Second
 
 // labelled is the destination in a label of Pods: of those of one election, ours
 // alone says «leader».
+//
+// A request that was given up may still reach the API server, or take effect there,
+// long after. So each write is for one revision of the Pod, which was seen before,
+// and changes it: once a write has succeeded, no earlier one can.
 type labelled struct {
 	client *Client
 	pod    Pod
@@ -68,6 +78,9 @@ type labelled struct {
 
 	// turn orders writes of the own label: who has its element may write.
 	turn chan struct{}
+	// settled: no earlier write of the own label can take effect any more. It is
+	// changed in turn. At first there may be one of a former container.
+	settled bool
 	// shows: the label may say «leader».
 	shows atomic.Bool
 
@@ -138,11 +151,26 @@ func (l *labelled) inTurn(ctx context.Context, write func() error) error {
 
 // lower has the own label say that this Pod stands by.
 func (l *labelled) lower(ctx context.Context) error {
-	err := l.write(ctx, l.pod.Name, l.label.Standby, "")
+	err := l.set(ctx, l.label.Standby)
 	if err == nil {
 		l.shows.Store(false)
 	}
 	return err
+}
+
+// set has the own label say value, in turn. It needs the right to patch alone, for
+// a patch that changes nothing tells how the Pod is.
+func (l *labelled) set(ctx context.Context, value string) error {
+	return hurry(ctx, func() (again bool, err error) {
+		there, err := l.patch(ctx, l.pod.Name, labelledMeta{})
+		if err != nil || l.settled && there.Labels[l.label.Key] == value && there.Annotations[lockAnnotation] == l.lock {
+			return false, err
+		}
+		l.settled = false
+		err = l.write(ctx, there, value)
+		l.settled = err == nil
+		return code(err) == http.StatusConflict, err // its kubelet writes too
+	})
 }
 
 // standby is the destination of a Pod that stands by: it takes away what this
@@ -174,7 +202,7 @@ func (s standby) empty(context.Context) error { return nil }
 func (l *labelled) publish(ctx context.Context) error {
 	err := l.inTurn(ctx, func() error {
 		l.shows.Store(true) // also if no answer comes
-		return l.write(ctx, l.pod.Name, l.label.Leader, "")
+		return l.set(ctx, l.label.Leader)
 	})
 	if err != nil {
 		return err
@@ -193,21 +221,23 @@ func (l *labelled) publish(ctx context.Context) error {
 // condition that they are still as they were read: a late write cannot harm a
 // successor. It looks again until there is none.
 func (l *labelled) depose(ctx context.Context) error {
-	for {
+	return hurry(ctx, func() (again bool, err error) {
 		others, err := l.others(ctx)
-		if err != nil || len(others) == 0 {
-			return err
+		if err != nil {
+			return false, err
 		}
 		for _, other := range others {
-			err := l.write(ctx, other.Name, l.label.Standby, other.ResourceVersion)
+			err := l.write(ctx, other, l.label.Standby)
 			if err != nil && code(err) != http.StatusConflict && !isAbsent(err) {
-				return err
+				return false, err
 			}
 		}
-		if !sleep(ctx, time.Millisecond) { // their kubelets write too
-			return context.Cause(ctx)
+		if len(others) == 0 {
+			return false, nil
 		}
-	}
+		return true, fmt.Errorf("take the label %s=%s off %s: something keeps putting it back, or keeps changing the Pod: look at its managedFields, and for an admission webhook",
+			l.label.Key, l.label.Leader, pods.object(l.pod.Namespace, others[0].Name))
+	})
 }
 
 // others are the other Pods of this election that say «leader».
@@ -261,23 +291,37 @@ type labelledMeta struct {
 	ResourceVersion string `json:"resourceVersion,omitempty"`
 }
 
-// write sets the label of a Pod, if it still has that revision; an empty one is
-// no condition.
-func (l *labelled) write(ctx context.Context, pod, value, revision string) error {
-	_, err := l.client.do(ctx, request{
+// write sets the label of a Pod, if it still is as it was seen.
+func (l *labelled) write(ctx context.Context, seen labelledMeta, value string) error {
+	_, err := l.patch(ctx, seen.Name, labelledMeta{
+		Labels:          map[string]string{l.label.Key: value},
+		Annotations:     map[string]string{lockAnnotation: l.lock, revisionAnnotation: seen.ResourceVersion},
+		ResourceVersion: seen.ResourceVersion,
+	})
+	return err
+}
+
+// patch returns what the Pod is after it.
+func (l *labelled) patch(ctx context.Context, pod string, meta labelledMeta) (labelledMeta, error) {
+	text, err := l.client.do(ctx, request{
 		client: l.client.others, method: http.MethodPatch, verb: "patch",
 		resource: pods, namespace: l.pod.Namespace, name: pod, byName: true, contentType: contentMerge,
 		query: map[string][]string{"fieldManager": {manager}},
-		body: map[string]any{"metadata": labelledMeta{
-			Labels:          map[string]string{l.label.Key: value},
-			Annotations:     map[string]string{lockAnnotation: l.lock},
-			ResourceVersion: revision,
-		}},
+		body:  map[string]any{"metadata": meta},
 	})
 	if pod == l.pod.Name && isAbsent(err) {
-		return noPodError{err}
+		return labelledMeta{}, noPodError{err}
 	}
-	return err
+	if err != nil {
+		return labelledMeta{}, err
+	}
+	var there struct {
+		Metadata labelledMeta `json:"metadata"`
+	}
+	if err := json.Unmarshal(text, &there); err != nil || there.Metadata.ResourceVersion == "" {
+		return labelledMeta{}, fmt.Errorf("patch %s: the answer is not a Pod", pods.object(l.pod.Namespace, pod))
+	}
+	return there.Metadata, nil
 }
 
 // noPodError: there is no Pod of the name that this process was given.
