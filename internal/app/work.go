@@ -118,8 +118,14 @@ func (s spawner) Start(extra []string, may func() bool) (gate.Process, error) {
 	if err != nil {
 		return nil, err // not a nil *child.Process in an interface
 	}
-	return process, nil
+	return running{process}, nil
 }
+
+// running is a command, of which its status tells all.
+type running struct{ *child.Process }
+
+// Err implements gate.Process.
+func (running) Err() error { return nil }
 
 // always is ready.
 type always struct{}

@@ -37,6 +37,9 @@ var (
 	// ErrAlive: the command, or something it started, could not be killed. The
 	// lock is not released, and the process must end at once.
 	ErrAlive = errors.New("no proof that what ran while leading has ended")
+	// ErrUnable: nothing can be run here now, while another replica may be able to.
+	// The lock is released. A Spawner or a Process says so.
+	ErrUnable = errors.New("this replica cannot lead now")
 )
 
 // emptyTimeout bounds how long clients are led away before the lock is
@@ -64,8 +67,8 @@ type Config struct {
 	// StopTimeout is how long the command may take to end when asked to, before
 	// it is killed. Zero: as long as it wants.
 	StopTimeout time.Duration
-	// StandByWhenLost makes a lost lease the start of a new campaign, in place
-	// of the end of Run.
+	// StandByWhenLost makes a lost lease, or one given up because of ErrUnable, the
+	// start of a new campaign, in place of the end of Run.
 	StandByWhenLost bool
 	Logger          *slog.Logger
 }
@@ -78,28 +81,47 @@ func New(c Config) *Gate { return &Gate{c} }
 
 // Run stands by, leads, and returns the command's exit status. A stop signal
 // while standing by returns 0; another signal that ends processes, 128+n. The
-// errors are ErrLost, ErrAlive, and whatever Spawner.Start returns. The end of
-// ctx counts as a stop signal.
+// errors are ErrLost, ErrAlive, ErrUnable, and whatever else Spawner.Start returns.
+// The end of ctx counts as a stop signal.
 func (g *Gate) Run(ctx context.Context) (status int, err error) {
+	var rest time.Duration
 	for {
-		term, status, err := g.standBy(ctx)
+		term, status, err := g.standBy(ctx, rest)
 		if term == nil {
 			return status, err
 		}
 		status, err = g.lead(ctx, term)
-		if !errors.Is(err, ErrLost) || !g.StandByWhenLost {
+		switch {
+		case !g.StandByWhenLost:
+			return status, err
+		case errors.Is(err, ErrLost): // which takes its time
+			rest = 0
+		case errors.Is(err, ErrUnable):
+			// Others come first, and where there are none the lock is left in peace.
+			rest = min(max(2*rest, g.Elector.RetryPeriod), g.Elector.LeaseDuration)
+			g.Logger.Error("the lease is given up", "err", err, "next_try_in", rest)
+		default:
 			return status, err
 		}
 	}
 }
 
-// standBy waits for a term; a nil one means that Run ends.
-func (g *Gate) standBy(ctx context.Context) (*elector.Term, int, error) {
+// standBy waits for a term, after a rest in which it does not ask for one; a nil one
+// means that Run ends.
+func (g *Gate) standBy(ctx context.Context, rest time.Duration) (*elector.Term, int, error) {
 	ctx, leave := context.WithCancel(ctx)
 	defer leave()
 	var term *elector.Term
 	elected := make(chan error, 1)
 	go func() {
+		rested := time.NewTimer(rest)
+		defer rested.Stop()
+		select {
+		case <-rested.C:
+		case <-ctx.Done():
+			elected <- context.Cause(ctx)
+			return
+		}
 		var err error
 		term, err = g.Elector.Campaign(ctx)
 		elected <- err
@@ -171,6 +193,9 @@ func (g *Gate) lead(ctx context.Context, term *elector.Term) (status int, err er
 	g.empty(ctx, reason == leaseLost || term.HasHeir())
 	if reason == leaseLost {
 		return status, g.lost(ctx, term)
+	}
+	if err := process.Err(); err != nil && reason == endedByItself {
+		return status, errors.Join(err, term.Release(ctx))
 	}
 	g.warn("release failed, others wait for the end of the lease", term.Release(ctx))
 	return status, nil

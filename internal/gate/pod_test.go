@@ -295,8 +295,8 @@ func (p *pod) exit(status int) { p.process().end(status) }
 
 // command is how each process of a pod behaves.
 type command struct {
-	// fails: it cannot be started.
-	fails error
+	// fails: it cannot be started. unable: it ends at once, because of this.
+	fails, unable error
 	// deaf: no signal ends it. Otherwise a stop signal does, after `stopping`.
 	deaf     bool
 	stopping time.Duration
@@ -326,6 +326,9 @@ func (s spawner) Start(extra []string, may func() bool) (Process, error) {
 	}
 	p.processes = append(p.processes, process)
 	p.w.story.tell(p.name, "started")
+	if process.command.unable != nil {
+		time.AfterFunc(blink/2, func() { process.end(1) })
+	}
 	return process, nil
 }
 
@@ -353,6 +356,8 @@ func (q *process) Status() int {
 	}
 	return q.status
 }
+
+func (q *process) Err() error { return q.command.unable }
 
 func (q *process) end(status int) {
 	q.once.Do(func() {

@@ -11,7 +11,8 @@ type Spawner interface {
 	// Start spawns the command with `extra` ("KEY=value") added to the gate's
 	// own environment. It asks may directly before, when nothing that could
 	// take time is left to do, and spawns nothing if the answer is false. The
-	// Process is nil where nothing was spawned, and an error says why.
+	// Process is nil where nothing was spawned, and an error says why: it is
+	// ErrUnable where another replica may be able to.
 	Start(extra []string, may func() bool) (Process, error)
 }
 
@@ -25,6 +26,9 @@ type Process interface {
 	// Status is the command's end as a shell tells it: its exit code, or 128+n
 	// for a death by signal n. Valid once Exited is closed.
 	Status() int
+	// Err is ErrUnable where it could not do here what it is for, and nil where
+	// Status tells all. Valid once Exited is closed.
+	Err() error
 	// Signal sends a signal to the command alone. A command that has ended is
 	// no error.
 	Signal(syscall.Signal) error

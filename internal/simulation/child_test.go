@@ -128,6 +128,9 @@ func (c *child) Exited() <-chan struct{} { return c.exited }
 // Status implements gate.Process.
 func (c *child) Status() int { return 0 }
 
+// Err implements gate.Process.
+func (c *child) Err() error { return nil }
+
 // Signal implements gate.Process.
 func (c *child) Signal(sig syscall.Signal) error {
 	if c.p.awake(context.Background()) != nil || sig == syscall.SIGUSR1 {

@@ -102,7 +102,8 @@ func newClaim(o Options, s sign) *Claim {
 	return &Claim{options: o, sign: s, started: make(chan *process, 1), changed: make(chan struct{}, 1)}
 }
 
-// Start makes the claim. It implements gate.Spawner.
+// Start makes the claim. It implements gate.Spawner: after an error the leader file
+// has been seen to be gone.
 func (c *Claim) Start(extra []string, may func() bool) (gate.Process, error) {
 	p := newProcess(c.options.Ends, tokenIn(extra), may)
 	c.started <- p
@@ -111,12 +112,7 @@ func (c *Claim) Start(extra []string, may func() bool) (gate.Process, error) {
 		if err != nil {
 			return nil, err // not a nil *process in an interface
 		}
-	case <-time.After(startPatience):
-		go func() {
-			if err := <-p.raised; err != nil {
-				c.options.Logger.Error("the claim to lead was not made", "err", err)
-			}
-		}()
+	case <-time.After(startPatience): // p tells what has become of it
 	}
 	return p, nil
 }
@@ -167,10 +163,12 @@ func (c *Claim) standBy() {
 
 // lead is one claim, from raise to lower.
 func (c *Claim) lead(ctx context.Context, p *process, touch <-chan time.Time) {
-	err := c.sign.raise(c.text(p), p.may)
-	p.raised <- err
-	if err != nil {
-		p.end(failed)
+	var failure error
+	if err := c.sign.raise(c.text(p), p.may); err != nil {
+		failure = unable(err)
+		p.end(failed, failure)
+	} else {
+		p.raised <- nil
 	}
 	for !p.ended() {
 		select {
@@ -196,6 +194,9 @@ func (c *Claim) lead(ctx context.Context, p *process, touch <-chan time.Time) {
 		}
 	}
 	close(p.gone)
+	if failure != nil {
+		p.raised <- failure
+	}
 	c.tell(c.sign.follow(c.options.Identity))
 }
 

@@ -174,7 +174,7 @@ func TestStart_ReturnsNothingWhenItIsTooLate(t *testing.T) {
 	t.Parallel()
 	inBubble(t, nil, func(t *testing.T, c *Claim, b *board) {
 		p, err := c.Start(extra, func() bool { return false })
-		if p != nil || !errors.Is(err, errLate) {
+		if p != nil || !errors.Is(err, errLate) || errors.Is(err, gate.ErrUnable) {
 			t.Errorf("got %v, %v", p, err)
 		}
 		want(t, b, "lower, follow pod-a")
@@ -194,10 +194,59 @@ func TestStart_FailsWithWhatKeepsTheFileFromBeingWritten(t *testing.T) {
 			return nil
 		})
 		p, err := c.Start(extra, always)
-		if p != nil || !errors.Is(err, syscall.ENOSPC) {
+		if p != nil || !errors.Is(err, syscall.ENOSPC) || !errors.Is(err, gate.ErrUnable) {
 			t.Errorf("got %v, %v", p, err)
 		}
 		want(t, b, "lower, follow pod-a")
+	})
+}
+
+// gate releases after an error, so a file that may be there must not be one.
+func TestStart_FailsOnlyWhenTheFileIsGone(t *testing.T) {
+	t.Parallel()
+	inBubble(t, nil, func(t *testing.T, c *Claim, b *board) {
+		b.on(func(string) error { return syscall.EIO })
+		p, err := c.Start(extra, always)
+		must(t, err)
+		<-p.Exited()
+		if err := p.Err(); p.Status() != failed || !errors.Is(err, syscall.EIO) || !errors.Is(err, gate.ErrUnable) {
+			t.Errorf("it has ended with %d, %v", p.Status(), err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := p.Sweep(ctx); !errors.Is(err, syscall.EIO) {
+			t.Errorf("Sweep: %v", err)
+		}
+		b.on(nil)
+		must(t, p.Sweep(t.Context()))
+	})
+}
+
+func TestClaim_SaysWhyItEndsWhenTheFileSystemFailsLate(t *testing.T) {
+	t.Parallel()
+	inBubble(t, nil, func(t *testing.T, c *Claim, b *board) {
+		b.on(func(operation string) error {
+			if operation == "raise" {
+				time.Sleep(time.Minute)
+				return syscall.EROFS
+			}
+			return nil
+		})
+		p, err := c.Start(extra, always)
+		must(t, err)
+		<-p.Exited()
+		if err := p.Err(); p.Status() != failed || !errors.Is(err, syscall.EROFS) || !errors.Is(err, gate.ErrUnable) {
+			t.Errorf("it has ended with %d, %v", p.Status(), err)
+		}
+		must(t, p.Sweep(t.Context()))
+		b.on(nil)
+		p, err = c.Start(extra, always) // the next term
+		must(t, err)
+		must(t, p.Signal(syscall.SIGTERM))
+		if err := p.Err(); err != nil {
+			t.Errorf("asked to end, it says %v", err)
+		}
+		must(t, p.Sweep(t.Context()))
 	})
 }
 

@@ -10,6 +10,8 @@
 //   - A nil from Sweep means that the leader file has been seen to be gone. So the
 //     lock passes to another only after that, by gate's own rule; where the file
 //     cannot be removed, the process ends without releasing.
+//   - Where the file cannot be written gate is told so (gate.ErrUnable), once no
+//     leader file is to be seen: another replica may be able to.
 //   - A leader file that a killed container has left is gone when New returns.
 //   - A reader sees a whole file or none: it is written under another name and
 //     renamed. A directory has the file leader or the file follower, or for a

@@ -167,13 +167,14 @@ func (f files) stamp(folder int, name string) error {
 	return f.failed("touch", name, unix.UtimesNanoAt(folder, name, nil, unix.AT_SYMLINK_NOFOLLOW))
 }
 
-// remove removes a file, if it is there.
+// remove removes a file, if it is there. Where nothing can be removed, as on a file
+// system that has become read-only, it looks whether there is one.
 func (f files) remove(folder int, name string) error {
 	if name == "" {
 		return nil
 	}
 	err := unix.Unlinkat(folder, name, 0)
-	if errors.Is(err, syscall.ENOENT) {
+	if err != nil && errors.Is(unix.Fstatat(folder, name, &unix.Stat_t{}, unix.AT_SYMLINK_NOFOLLOW), syscall.ENOENT) {
 		return nil
 	}
 	return f.failed("remove", name, err)

@@ -7,10 +7,21 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+
+	"github.com/k8s-await-election/k8s-await-election/internal/gate"
 )
 
 // failed is the status of a claim that could not be made.
 const failed = 1
+
+// unable is the error of a claim that cannot be made here now. One that came too
+// late is the end of its term, of which gate knows.
+func unable(err error) error {
+	if errors.Is(err, errLate) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", gate.ErrUnable, err)
+}
 
 // errSilent: neither a success nor an error has come back.
 var errSilent = errors.New("the file system does not answer")
@@ -22,11 +33,13 @@ type process struct {
 	token string
 	may   func() bool
 
-	// raised delivers how making the claim has ended.
+	// raised delivers how making the claim has ended; an error once the leader file
+	// has been seen to be gone.
 	raised chan error
 	once   sync.Once
 	exited chan struct{}
 	status int
+	err    error
 	// gone is closed when the leader file has been seen to be gone; problem is
 	// why it was not, last time.
 	gone    chan struct{}
@@ -49,14 +62,17 @@ func (p *process) Exited() <-chan struct{} { return p.exited }
 // Status implements gate.Process. A claim that was asked to end has succeeded.
 func (p *process) Status() int { return p.status }
 
+// Err implements gate.Process.
+func (p *process) Err() error { return p.err }
+
 // Signal implements gate.Process: a signal does what it would do to a process
 // that ends well on TERM and INT and does nothing about any other.
 func (p *process) Signal(sig syscall.Signal) error {
 	switch {
 	case sig == syscall.SIGTERM || sig == syscall.SIGINT:
-		p.end(0)
+		p.end(0, nil)
 	case p.ends(sig):
-		p.end(128 + int(sig))
+		p.end(128+int(sig), nil)
 	}
 	return nil
 }
@@ -64,7 +80,7 @@ func (p *process) Signal(sig syscall.Signal) error {
 // Sweep implements gate.Process: it ends the claim and returns nil when the
 // leader file has been seen to be gone.
 func (p *process) Sweep(ctx context.Context) error {
-	p.end(128 + int(syscall.SIGKILL))
+	p.end(128+int(syscall.SIGKILL), nil)
 	select {
 	case <-p.gone:
 		return nil
@@ -82,9 +98,9 @@ func (p *process) Sweep(ctx context.Context) error {
 	return fmt.Errorf("%w (%w)", problem, context.Cause(ctx))
 }
 
-func (p *process) end(status int) {
+func (p *process) end(status int, err error) {
 	p.once.Do(func() {
-		p.status = status
+		p.status, p.err = status, err
 		close(p.exited)
 	})
 }
