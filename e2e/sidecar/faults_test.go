@@ -14,10 +14,7 @@ func TestSidecar_IsFollowedOnlyWhenItsLeaseIsOver(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	pod := s.leaderElector("shop-0")
-	a := s.start(pod)
-	s.awaitLeading(a)
-	b := s.start(s.leaderElector("shop-1"))
-	s.AwaitStandby(b)
+	a, _ := s.leaderAndStandby(pod, s.leaderElector("shop-1"))
 	a.Signal(syscall.SIGKILL)
 	s.AwaitExit(a)
 	// What a killed process leaves is removed by its successor in the Pod, which
@@ -29,10 +26,7 @@ func TestSidecar_IsFollowedOnlyWhenItsLeaseIsOver(t *testing.T) {
 func TestSidecar_IsFollowedWhenItsNodeIsGone(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
-	a := s.start(s.elector("shop-0"))
-	s.awaitLeading(a)
-	b := s.start(s.elector("shop-1"))
-	s.AwaitStandby(b)
+	a, b := s.leaderAndStandby(s.elector("shop-0"), s.elector("shop-1"))
 	a.Signal(syscall.SIGKILL)
 	s.awaitLeading(b)
 	s.AwaitLine(b, "msg=elected", `reason="not renewed by shop-0 for 3s"`)
@@ -44,10 +38,7 @@ func TestSidecar_TakesItsClaimsBackBeforeAnotherLeadsWhenItIsCutOff(t *testing.T
 	proxy := s.Proxy(nil)
 	pod := s.leaderElector("shop-0")
 	setAccess(&pod, s.access(proxy))
-	a := s.start(pod)
-	s.awaitLeading(a)
-	b := s.start(s.leaderElector("shop-1"))
-	s.AwaitStandby(b)
+	a, b := s.leaderAndStandby(pod, s.leaderElector("shop-1"))
 	proxy.BlackHole()
 	s.awaitLeading(b)
 	if content(pod.file) != "" {
@@ -63,10 +54,7 @@ func TestSidecar_TakesItsClaimsBackBeforeAnotherLeadsWhenItIsCutOff(t *testing.T
 func TestSidecar_ThatIsStoppedClaimsNothingOverHTTP(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
-	a := s.start(s.elector("shop-0"))
-	s.awaitLeading(a)
-	b := s.start(s.elector("shop-1"))
-	s.AwaitStandby(b)
+	a, b := s.leaderAndStandby(s.elector("shop-0"), s.elector("shop-1"))
 	a.Signal(syscall.SIGSTOP)
 	s.awaitLeading(b)
 	a.Signal(syscall.SIGCONT)
@@ -82,10 +70,7 @@ func TestSidecar_ThatWasStoppedRemovesItsFileWhenItGoesOn(t *testing.T) {
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	a := s.start(pod)
-	s.awaitLeading(a)
-	b := s.start(s.leaderElector("shop-1"))
-	s.AwaitStandby(b)
+	a, b := s.leaderAndStandby(pod, s.leaderElector("shop-1"))
 	a.Signal(syscall.SIGSTOP)
 	s.awaitLeading(b)
 	if content(file) == "" {
@@ -101,10 +86,7 @@ func TestSidecar_EndsWithoutReleasingWhenItsFileCannotBeRemoved(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	pod := s.leaderElector("shop-0")
-	a := s.start(pod)
-	s.awaitLeading(a)
-	b := s.start(s.elector("shop-1"))
-	s.AwaitStandby(b)
+	a, b := s.leaderAndStandby(pod, s.elector("shop-1"))
 	folder := filepath.Dir(pod.file)
 	s.Await("a directory in the place of the file", func() bool {
 		_ = os.Remove(pod.file)
@@ -124,6 +106,32 @@ func TestSidecar_EndsWithoutReleasingWhenItsFileCannotBeRemoved(t *testing.T) {
 	}
 	s.awaitLeading(b)
 	s.AwaitLine(b, "msg=elected", `reason="not renewed by shop-0 for 3s"`)
+}
+
+// It is elected, and its file system has failed since its start.
+func TestSidecar_LeavesTheLeaseToAnotherWhileItCannotWriteItsFile(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, pods("patch"))
+	s.makePods("shop-1")
+	pod := s.leaderElector("shop-1", "LABEL_POD_ROLE=true", "POD_NAME=shop-1")
+	a, b := s.leaderAndStandby(s.elector("shop-0"), pod)
+	s.awaitLabel("shop-1", roleLabel, "follower")
+	inTheWay := filepath.Join(filepath.Dir(pod.file), ".leader.new")
+	write(t, filepath.Join(inTheWay, "x"), "")
+	a.Signal(syscall.SIGTERM)
+	s.AwaitLine(b, "level=ERROR", `msg="the lease is given up"`, inTheWay, "remove it", "next_try_in=")
+	c := s.start(s.elector("shop-2"))
+	s.awaitLeading(c)
+	s.awaitFollowing(b, "shop-2")
+	if got := s.label("shop-1", roleLabel); got != "follower" {
+		t.Errorf("the Pod that could not lead is labelled %q", got)
+	}
+	if err := os.RemoveAll(inTheWay); err != nil {
+		t.Fatal(err)
+	}
+	c.Signal(syscall.SIGTERM)
+	s.awaitLeading(b)
+	s.Await("the leader file", func() bool { return content(pod.file) == "shop-1" })
 }
 
 func setAccess(r *replica, kubeconfig string) {

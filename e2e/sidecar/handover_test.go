@@ -72,11 +72,8 @@ func TestSidecar_HasTakenFileAndLabelBackWhenItReleases(t *testing.T) {
 	pod := s.leaderElector("shop-0", "LABEL_POD_ROLE=true", "POD_NAME=shop-0")
 	at, answers := watchRelease(t, s, "shop-0", pod.file)
 	setAccess(&pod, s.Kubeconfig("", answers.Config()))
-	a := s.start(pod)
-	s.awaitLeading(a)
+	a, b := s.leaderAndStandby(pod, s.leaderElector("shop-1", "LABEL_POD_ROLE=true", "POD_NAME=shop-1"))
 	s.awaitLabel("shop-0", roleLabel, "leader")
-	b := s.start(s.leaderElector("shop-1", "LABEL_POD_ROLE=true", "POD_NAME=shop-1"))
-	s.AwaitStandby(b)
 
 	a.Signal(syscall.SIGTERM)
 	s.AwaitExit(a)
@@ -91,10 +88,7 @@ func TestSidecar_HasTakenFileAndLabelBackWhenItReleases(t *testing.T) {
 func TestSidecar_TellsReadersOfEventsEachChange(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
-	a := s.start(s.elector("shop-0"))
-	s.awaitLeading(a)
-	b := s.start(s.elector("shop-1"))
-	s.AwaitStandby(b)
+	a, b := s.leaderAndStandby(s.elector("shop-0"), s.elector("shop-1"))
 	answer, err := http.Get("http://" + b.Status + "/events")
 	if err != nil {
 		t.Fatal(err)
@@ -184,11 +178,8 @@ func TestSidecar_PutsALabelRightThatSomebodyEdits(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, pods("get", "watch", "patch"))
 	s.makePods("shop-0", "shop-1")
-	a := s.start(s.elector("shop-0"))
-	s.awaitLeading(a)
+	s.leaderAndStandby(s.elector("shop-0"), s.elector("shop-1"))
 	s.awaitLabel("shop-0", electorLabel, "leader")
-	b := s.start(s.elector("shop-1"))
-	s.AwaitStandby(b)
 	s.awaitLabel("shop-1", electorLabel, "standby")
 	for pod, right := range map[string]string{"shop-0": "leader", "shop-1": "standby"} {
 		edited, err := server.Client().CoreV1().Pods(s.Namespace).Patch(t.Context(), pod, types.MergePatchType,
@@ -231,5 +222,29 @@ func TestSidecar_StandsByAgainWhenSomebodyTookItsLease(t *testing.T) {
 	a.Signal(syscall.SIGTERM)
 	if status := s.AwaitExit(a); status != 0 {
 		t.Errorf("exit status %d, want 0", status)
+	}
+}
+
+func TestSidecar_EndsWithoutFileAndLabelWhenItsLeaseIsLostAndItIsToldTo(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, pods("patch"))
+	s.makePods("shop-0")
+	pod := s.leaderElector("shop-0", "LABEL_POD_ROLE=true", "POD_NAME=shop-0", "K8S_AWAIT_ELECTION_ON_LOST=exit")
+	a := s.start(pod)
+	s.awaitLeading(a)
+	s.Await("the leader file", func() bool { return content(pod.file) == "shop-0" })
+	s.awaitLabel("shop-0", roleLabel, "leader")
+	s.takeLease("somebody")
+	if status := s.AwaitExit(a); status != 75 {
+		t.Errorf("exit status %d, want 75", status)
+	}
+	if got := content(pod.file); got != "" {
+		t.Errorf("the leader file is left, with %q", got)
+	}
+	if got := s.label("shop-0", roleLabel); got != "follower" {
+		t.Errorf("the Pod is left with the label %q", got)
+	}
+	if holder := *s.Lease().Spec.HolderIdentity; holder != "somebody" {
+		t.Errorf("the lease is left to %q", holder)
 	}
 }

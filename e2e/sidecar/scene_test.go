@@ -128,6 +128,16 @@ func (s *scene) start(r replica) *stage.Container {
 	return c
 }
 
+// leaderAndStandby starts the one, which leads, and then the other.
+func (s *scene) leaderAndStandby(leader, standby replica) (a, b *stage.Container) {
+	s.t.Helper()
+	a = s.start(leader)
+	s.awaitLeading(a)
+	b = s.start(standby)
+	s.AwaitStandby(b)
+	return a, b
+}
+
 // said is the object of `/`, as k8s-elector has it and ours besides.
 type said struct {
 	IsLeader  bool    `json:"is_leader"`
