@@ -21,6 +21,8 @@ import (
 var modes = map[string][]string{
 	"no Service":                  {},
 	"slices":                      {"app.ports.redis=6379"},
+	"Endpoints":                   {"app.ports.redis=6379", "gate.extraEnv.K8S_AWAIT_ELECTION_SERVICE_PUBLISH=endpoints"},
+	"slices and Endpoints":        {"app.ports.redis=6379", "gate.extraEnv.K8S_AWAIT_ELECTION_SERVICE_PUBLISH=both"},
 	"a Pod label":                 {"app.ports.redis=6379", "service.mode=podLabel"},
 	"slices and a Pod label":      {"app.ports.redis=6379", "election.podLabel=role"},
 	"a sidecar":                   {"app.ports.redis=6379", "mode=sidecar"},
@@ -176,6 +178,9 @@ func TestRole_HasNoRightTooMany(t *testing.T) {
 				t.Errorf("the test takes rules of one resource, not %v", rule.Resources)
 			}
 			resource := rule.Resources[0]
+			if mode == "Endpoints" && strings.HasPrefix(resource, "endpointslices") {
+				continue // for the Pods of before, in an upgrade from slices
+			}
 			for _, verb := range rule.Verbs {
 				if unseen[verb+" "+resource] != "" {
 					continue
@@ -183,7 +188,7 @@ func TestRole_HasNoRightTooMany(t *testing.T) {
 				t.Run(fmt.Sprintf("%s without %s %s", mode, verb, resource), func(t *testing.T) {
 					t.Parallel()
 					// Endpoints are written where an older tool has left some behind.
-					s := play(t, r, resource == "endpoints", without(rules, i, verb)...)
+					s := play(t, r, resource == "endpoints" && verb != "create", without(rules, i, verb)...)
 					start(t, s, r, stage.LockName+"-0")
 					s.Await("a request for "+resource+" is refused", func() bool {
 						return slices.ContainsFunc(requests(t, s), func(q apiserver.Request) bool {

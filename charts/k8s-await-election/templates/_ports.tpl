@@ -49,6 +49,17 @@ read by fromJsonArray.
 {{- toRawJson $ports -}}
 {{- end }}
 
+{{/*
+Whether the leader makes an Endpoints object where there is none: "true" or "". What
+it is told by a ConfigMap, say, cannot be seen here.
+*/}}
+{{- define "k8s-await-election.createsEndpoints" -}}
+{{- $told := index (.Values.gate.extraEnv | default dict) "K8S_AWAIT_ELECTION_SERVICE_PUBLISH" -}}
+{{- if and (include "k8s-await-election.publishes" .) (has (toString $told) (list "endpoints" "both")) -}}
+true
+{{- end -}}
+{{- end }}
+
 {{/* Whether the leader writes EndpointSlices: "true" or "". */}}
 {{- define "k8s-await-election.publishes" -}}
 {{- if and (eq (include "k8s-await-election.serviceMode" .) "slices") (include "k8s-await-election.servicePorts" . | fromJsonArray) -}}
