@@ -97,10 +97,15 @@ func (s *sight) read(obs Observation, before uint64) {
 	last := s.now.obs
 	differs := s.now.seq == before && (obs.Revision != last.Revision || obs.Exists != last.Exists)
 	if s.now.seq == 0 || obs.Revision > s.newest || differs {
+		older, held := obs.Revision < s.newest, s.now.held
 		if obs.Exists {
 			s.newest = obs.Revision
 		}
 		s.adopt(obs)
+		if older {
+			// Or the answer is old: a longer lease that was seen since still counts.
+			s.now.held = max(s.now.held, held)
+		}
 	}
 }
 

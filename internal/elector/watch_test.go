@@ -270,6 +270,22 @@ func TestSight_DoesNotCountFromBeforeWhatItReadSince(t *testing.T) {
 	}
 }
 
+// The lock has not gone back, but was deleted in the term of who came later.
+func TestSight_WaitsOutTheLongerLeaseThoughAnOldReadNamesAShorterOne(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, w *world) {
+		s := newSight(newFakeClock(1), time.Second, func() {})
+		former := w.server.put(held("b", lease))
+		s.watch(w.server.put(held("c", 2*lease)))
+		w.server.remove()
+		s.read(former, s.look().seq)
+		s.read(w.server.put(Record{}), s.look().seq)
+		if got := s.look().held; got != 2*lease {
+			t.Errorf("waits for %v", got)
+		}
+	})
+}
+
 func TestRun_IsNotWedgedByARestoredPast(t *testing.T) {
 	t.Parallel()
 	for name, severed := range map[string]bool{"watches break": true, "watches go on": false} {
