@@ -204,6 +204,34 @@ func TestWatch_BeginsAnewWhenTheServerHasForgottenItsPlace(t *testing.T) {
 	}
 }
 
+// Somebody may have made, held and deleted it meanwhile.
+func TestWatch_TellsAnAbsenceAgainAfterAGap(t *testing.T) {
+	t.Parallel()
+	ns := namespace(t)
+	answers := intercept(t)
+	first := true
+	answers.Answer(func(r *http.Request) http.Handler {
+		query := r.URL.Query()
+		switch {
+		case query.Get("watch") == "":
+		case query.Get("sendInitialEvents") == "":
+			return faultproxy.Status(http.StatusGone, "Expired", "too old resource version")
+		case first:
+			first = false
+			query.Set("timeoutSeconds", "1")
+			r.URL.RawQuery = query.Encode()
+		}
+		return nil
+	})
+	seen, ended := watch(t, client(t, answers.Config()).Lease(ns, "db"))
+	before := next(t, seen, ended)
+	write(t, admin(t).Lease(ns, "other"), elector.Observation{}, record("x")) // time goes on
+	again := next(t, seen, ended)
+	if before.Exists || again.Exists || again.Follows {
+		t.Errorf("delivered %+v, then %+v", before, again)
+	}
+}
+
 func TestWatch_ListsFirstWhereInitialEventsAreRefused(t *testing.T) {
 	t.Parallel()
 	for _, exists := range []bool{false, true} {

@@ -115,7 +115,7 @@ func (w *world) harm(ctx context.Context, d *dice, p *process, evil int) {
 	lasting := d.below(2 * w.lease)
 	switch {
 	case evil < int(spells):
-		w.cast(ctx, p, spell(evil), lasting)
+		w.during(ctx, lasting, w.cast(p, spell(evil), lasting))
 	case evil == freezing || evil == suspending || evil == halting:
 		stubborn := p.child != nil && p.child.life.alive && p.child.stubborn()
 		if p.thawed != nil || evil == halting && stubborn {
@@ -140,11 +140,17 @@ func (w *world) harm(ctx context.Context, d *dice, p *process, evil int) {
 		})
 	case evil == clouding:
 		s := spell(d.of(int(spells)))
+		var all []func()
 		for _, p := range w.processes {
 			if !p.ended {
-				w.cast(ctx, p, s, lasting)
+				all = append(all, w.cast(p, s, lasting))
 			}
 		}
+		w.during(ctx, lasting, func() {
+			for _, over := range all {
+				over()
+			}
+		})
 	case evil == killing:
 		p.crash()
 	case evil == signalling:
@@ -186,8 +192,9 @@ func (w *world) harm(ctx context.Context, d *dice, p *process, evil int) {
 	}
 }
 
-// cast puts a spell on a process for a while. w.mu is held.
-func (w *world) cast(ctx context.Context, p *process, s spell, lasting time.Duration) {
+// cast puts a spell on a process; the function returned takes it away. w.mu is
+// held at both.
+func (w *world) cast(p *process, s spell, lasting time.Duration) func() {
 	over := func() {}
 	switch s {
 	case twice:
@@ -201,7 +208,7 @@ func (w *world) cast(ctx context.Context, p *process, s spell, lasting time.Dura
 		p.healed = make(chan struct{})
 	}
 	p.starved.Store(p.spells[starving] > 0)
-	w.during(ctx, lasting, func() {
+	return func() {
 		over()
 		if p.spells[s]--; s == cut && p.spells[cut] == 0 {
 			close(p.healed)
@@ -210,7 +217,7 @@ func (w *world) cast(ctx context.Context, p *process, s spell, lasting time.Dura
 		if p.spells[s] == 0 && !p.ended {
 			w.trace(p.name, "no longer %s", evilNames[s])
 		}
-	})
+	}
 }
 
 // during calls end, with the mutex held, after a while or at the end of ctx.

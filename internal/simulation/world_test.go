@@ -144,7 +144,7 @@ func (w *world) run() {
 	if w.old {
 		w.lease, mixed = pick(d, 8*time.Second, 15*time.Second), false
 	}
-	stormy, clear := context.WithCancel(context.Background())
+	stormy, pass := context.WithCancel(context.Background())
 	for i := range 2 + d.of(3) {
 		lease := w.lease
 		if mixed && d.in(0.5) {
@@ -164,7 +164,7 @@ func (w *world) run() {
 		of.old = true
 		w.lives.Go(func() { w.liveOld(of) })
 	}
-	time.AfterFunc(d.between(3*w.lease, 10*w.lease), clear)
+	time.AfterFunc(d.between(3*w.lease, 10*w.lease), pass)
 	w.storm(stormy)
 	synctest.Wait()
 	// Somebody leads then; somebody may go on labelling the lock meanwhile.
