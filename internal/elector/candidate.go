@@ -1,6 +1,7 @@
 package elector
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -86,9 +87,12 @@ func (c *candidate) step(ctx context.Context) (wake time.Duration) {
 	named := markOf(s.obs.Record.Heir, s.obs.Record)
 	reign := mark{Holder: s.obs.Record.HolderIdentity, Transitions: s.obs.Record.LeaseTransitions, Heir: named.Heir}
 	if c.lot == 0 || reign != c.reign {
-		c.reign = reign
-		c.drawLot(now, named.Crowd)
+		// An heir is named within six tenths of a RetryPeriod; the first is for
+		// everybody to hear of the reign.
+		c.reign, c.lot = reign, draw(c.Jitter())
+		c.claimAt = now + c.RetryPeriod/10 + c.lot.turn(c.RetryPeriod/2)
 	}
+	c.yield = c.yieldTo(named)
 
 	wake = c.followWatch(s, now)
 	if !s.obs.Exists {
@@ -109,9 +113,9 @@ func (c *candidate) step(ctx context.Context) (wake time.Duration) {
 	}
 	wake = min(wake, opens)
 
-	if c.mayClaim(s) {
+	if c.mayClaim(s, named) {
 		if now >= c.claimAt {
-			c.claim(ctx, s)
+			c.claim(ctx, s, named)
 		} else {
 			wake = min(wake, c.claimAt)
 		}
@@ -140,18 +144,13 @@ func (c *candidate) opens(s sighting) (at time.Duration, reason string, sure boo
 	return s.changed + lease, fmt.Sprintf("not renewed by %s for %v", holder, lease), c.reign.Heir == c.Identity
 }
 
-// drawLot draws for a new reign. An heir is named within six tenths of a
-// RetryPeriod; the first is for everybody to hear of the reign.
-func (c *candidate) drawLot(now time.Duration, crowd int) {
-	jitter := c.Jitter()
-	c.lot = draw(jitter)
-	c.claimAt = now + c.RetryPeriod/10 + c.lot.turn(c.RetryPeriod/2)
-	if heir := c.reign.Heir; heir != "" && heir != c.Identity {
-		patience := c.patience(crowd)
-		c.yield = patience + c.lot.turn(patience)
-	} else {
-		c.yield = time.Duration(jitter * float64(holdBack/5))
+// yieldTo is how long everybody but the heir leaves an open lock to it.
+func (c *candidate) yieldTo(named mark) time.Duration {
+	if named.Heir == "" || named.Heir == c.Identity {
+		return time.Duration(float64(c.lot) * float64(holdBack/5))
 	}
+	patience := c.patience(named.Crowd)
+	return patience + c.lot.turn(patience)
 }
 
 // yieldAbsent is how long the creation of a missing lock is left to its last
@@ -244,14 +243,22 @@ func (c *candidate) fail(operation string, err error) {
 	c.tell(operation+" failed", err, next)
 }
 
-// mayClaim: the place of heir is free, under a holder that honours it.
-func (c *candidate) mayClaim(s sighting) bool {
-	return c.claiming == nil && c.reign.Heir == "" && c.reign.Holder != c.Identity && s.gate() != nil
+// mayClaim: under a holder that honours it the place of heir is free, or its
+// heir has found far fewer candidates than have come since.
+func (c *candidate) mayClaim(s sighting, named mark) bool {
+	if c.claiming != nil || c.reign.Holder == c.Identity || named.Heir == c.Identity || s.gate() == nil {
+		return false
+	}
+	return named.Heir == "" || c.lot.crowd() > 4*min(max(named.Crowd, 1), mostLots)
 }
 
-func (c *candidate) claim(ctx context.Context, s sighting) {
+// claim claims the place of heir, or says for its heir how many there are.
+func (c *candidate) claim(ctx context.Context, s sighting, named mark) {
 	to := s.obs.Record
-	to.Heir = mark{Holder: to.HolderIdentity, Transitions: to.LeaseTransitions, Heir: c.Identity, Crowd: c.lot.crowd()}.String()
+	to.Heir = mark{
+		Holder: to.HolderIdentity, Transitions: to.LeaseTransitions,
+		Heir: cmp.Or(named.Heir, c.Identity), Crowd: c.lot.crowd(),
+	}.String()
 	c.claiming = background(func() answer {
 		return c.write(ctx, question{operation: claim, until: c.HolderClock.Now() + c.RetryPeriod}, s.obs, to)
 	})
@@ -263,7 +270,9 @@ func (c *candidate) claimed(a answer) {
 		c.claimAt = c.CandidateClock.Now() + c.pauseAfter(a.err)
 		return
 	}
-	c.Logger.Info("next in line", "holder", a.obs.Record.HolderIdentity)
+	if markOf(a.obs.Record.Heir, a.obs.Record).Heir == c.Identity {
+		c.Logger.Info("next in line", "holder", a.obs.Record.HolderIdentity)
+	}
 }
 
 // followWatch asks for a new watch if the present one did not show what a read

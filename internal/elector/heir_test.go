@@ -113,7 +113,7 @@ func TestHeir_ActsAtOnceAndTheOthersHoldBack(t *testing.T) {
 		}, 5 * time.Second},
 		"expired": {func(*world, Record) {}, lease},
 	} {
-		for _, jitter := range []float64{0, 0.5, 0.99} {
+		for _, jitter := range []float64{0.3, 0.5, 0.99} {
 			t.Run(fmt.Sprint(name, " ", jitter), func(t *testing.T) {
 				t.Parallel()
 				inBubble(t, func(t *testing.T, w *world) {
@@ -390,6 +390,42 @@ func TestHeir_SaysHowManyItHasFound(t *testing.T) {
 		r := w.server.look().Record
 		if got := markOf(r.Heir, r); r.HolderIdentity != "" || got.Heir != "b" || got.Crowd != 250 {
 			t.Errorf("the released record is %+v", r)
+		}
+	})
+}
+
+// Its own lot was drawn among those who were there when it claimed.
+func TestHeir_IsToldOfACrowdThatComesLater(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, w *world) {
+		chance := newDice(11)
+		a, heir := w.node("a"), w.node("heir")
+		term := a.lead()
+		heir.campaign()
+		w.at(2 * retry)
+		const late = 300 * time.Millisecond
+		for i := range 300 {
+			n := w.node(fmt.Sprint("b", i), func(c *Config) { c.Jitter = chance.float })
+			n.client.lag(chance.below(late))
+			n.campaign()
+		}
+		w.at(3 * lease)
+		heir.client.lag(late)
+		r := w.server.look().Record
+		named, claims := markOf(r.Heir, r), len(w.server.of("", "claim"))
+		t.Logf("%+v after %d claims", named, claims)
+		if named.Heir != "heir" || named.Crowd < 100 || claims > 10 {
+			t.Errorf("%+v after %d claims", named, claims)
+		}
+		if n := heir.log.count("next in line") + 2*a.log.count("next in line"); n != 1 {
+			t.Error("somebody else took itself for the heir")
+		}
+		if err := term.Release(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		w.after(retry)
+		if writes := w.server.of("", "acquire"); len(writes) != 2 || writes[1].from != "heir" {
+			t.Errorf("%d acquires", len(writes)-1)
 		}
 	})
 }

@@ -41,7 +41,7 @@ type mark struct {
 	Transitions int       `json:"transitions"`
 	Instance    *Instance `json:"instance,omitempty"`
 	Heir        string    `json:"heir,omitempty"`
-	// Crowd is about how many candidates there were when the heir claimed.
+	// Crowd is about how many candidates there are.
 	Crowd int `json:"crowd,omitempty"`
 }
 

@@ -106,8 +106,19 @@ func (n *naively) stand(ctx context.Context) (func(context.Context) error, error
 				continue
 			}
 			held, err := n.lock.Write(ctx, obs, elector.Record{HolderIdentity: n.name, LeaseDuration: time.Hour})
-			if err != nil {
+			if errors.Is(err, elector.ErrConflict) {
 				continue // somebody else was faster
+			}
+			if err != nil {
+				// With all others it may be too much for the server.
+				if err := pause(ctx, time.Second); err != nil {
+					return nil, err
+				}
+				select {
+				case n.latest <- obs:
+				default: // another one has come
+				}
+				continue
 			}
 			return func(ctx context.Context) error {
 				obs, err := n.lock.Write(ctx, held, elector.Record{LeaseDuration: time.Second})
