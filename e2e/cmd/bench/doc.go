@@ -30,15 +30,14 @@
 //	           and the next child's start, beyond lease expiry as above.
 //	crowd      Many candidates (-crowds) for one Lease: TERM as above, again and
 //	           again; and how many writes of the Lease fail in each hand-over.
-//	electors   As many candidates (-crowds) for one Lease, all in this process: the
-//	           electors of this project's gates, each with connections of its
-//	           own, but without gate and command. From the moment before the holder sends its release to
-//	           the moment at which another may start its command; and how many
-//	           writes of the Lease fail in each hand-over. For comparison the same
-//	           with candidates that write as soon as they see the Lease released.
-//	           What the figure has in it beside the election is that all
-//	           candidates, and the API server, share this machine's cores. What it
-//	           has not: a network, and the start of a command.
+//	electors   As many candidates (-crowds), all in this process: the electors of
+//	           this project's gates, each with connections of its own. From just
+//	           before the holder sends its release to the moment at which
+//	           another may start its command; and how many writes of the Lease
+//	           fail in each hand-over. Beside it the same with candidates that
+//	           write as soon as they see the Lease released. A network, gates and
+//	           commands are not in the figure; that all candidates and the API
+//	           server share this machine's cores is.
 //	many       Many leaders (-leases), each on a Lease of its own: the requests,
 //	           and the CPU time of kube-apiserver and of a gate, while nothing
 //	           happens for as long as for idle.
