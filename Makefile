@@ -34,6 +34,7 @@ help: ## list the targets
 	@echo "  SCHEDULES=100000       test-long: how many random schedules; TRACES=DIR keeps what finds each mutant"
 	@echo "  FUZZ_TIME=10s          fuzz: for how long each"
 	@echo "  BENCH_RUNS=10          bench: runs per figure; BENCH_ARGS=… more options"
+	@echo "  SOAK=1h                soak: for how long"
 	@echo "  SEED=… DURATION=60s    chaos: which faults, for how long, on how many; REPLICAS=5"
 	@echo "  ENGINE=docker          image: docker, podman or buildah, if not the first found"
 	@echo "  IMAGE=…  VERSION=…     image: its name and tag"
@@ -299,7 +300,14 @@ bench: build assets ## measure the hand-over times on a real API server; BENCH_R
 	@mkdir -p bin/tools
 	@CGO_ENABLED=0 go -C e2e build -o ../bin/tools/ ./cmd/bench ./cmd/recorder
 	@KUBEBUILDER_ASSETS=$(abspath $(ASSETS)) bin/tools/bench -gate $(abspath $(GATE)) -recorder $(abspath bin/tools/recorder) \
-		-runs $(BENCH_RUNS) -json $(BENCH_JSON) -svg $(BENCH_SVG) $(BENCH_ARGS)
+		-runs $(BENCH_RUNS) -json $(BENCH_JSON) $(if $(BENCH_SVG),-svg $(BENCH_SVG)) $(BENCH_ARGS)
+
+SOAK ?= 1h
+
+# It may share the machine: nothing is timed.
+.PHONY: soak
+soak: ## hand the leadership around for an hour, and see that the gates come to use no more (SOAK=1h)
+	@$(MAKE) bench BENCH_JSON=bin/soak.json BENCH_SVG= BENCH_ARGS='-only soak -soak $(SOAK)'
 
 .PHONY: clean
 clean: ## remove what was built here (not the cache in ~/.cache)

@@ -31,6 +31,7 @@ type Proxy struct {
 	delay    time.Duration
 	pairs    map[*pair]struct{}
 	accepted int
+	passed   int64
 	holding  int
 	closed   bool
 }
@@ -155,6 +156,13 @@ func (p *Proxy) Accepted() int {
 	return p.accepted
 }
 
+// Passed is how many bytes were forwarded so far, in both directions together.
+func (p *Proxy) Passed() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.passed
+}
+
 // Open is how many connections are open now. That a side has closed one is
 // noticed only while bytes pass.
 func (p *Proxy) Open() int {
@@ -245,6 +253,9 @@ func (p *Proxy) forward(c *pair, to, from net.Conn) {
 		n, err := from.Read(buffer)
 		p.hold(c, from == c.server)
 		if n > 0 {
+			p.mu.Lock()
+			p.passed += int64(n)
+			p.mu.Unlock()
 			if _, werr := to.Write(buffer[:n]); werr != nil {
 				c.reset()
 				return

@@ -64,6 +64,22 @@ func hear(t *testing.T, conn net.Conn, want string) {
 	}
 }
 
+func TestProxy_CountsWhatPassesInBothDirections(t *testing.T) {
+	t.Parallel()
+	target, _ := echo(t, "a")
+	p, err := Listen(t.Context(), target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Close() })
+	conn := dial(t, p)
+	say(t, conn, "hello")
+	hear(t, conn, "ahello")
+	if got := p.Passed(); got != 11 {
+		t.Errorf("%d bytes, want 5 and 6", got)
+	}
+}
+
 func TestProxy_HoldsAnswersBackAndLetsQuestionsPass(t *testing.T) {
 	t.Parallel()
 	target, told := echo(t, "a:")

@@ -20,6 +20,7 @@ type Metrics struct {
 	families []*family
 
 	leader, remaining, transitions *metrics.Gauge
+	goroutines                     *metrics.Gauge
 	acquisitions, starts           *metrics.Counter
 	renewals                       *histogram
 	failures, exits                *family
@@ -38,11 +39,12 @@ type family struct {
 // starts now.
 func NewMetrics(version string) *Metrics {
 	m := &Metrics{}
-	add := func(name, kind, help string) *family {
-		f := &family{name: prefix + name, kind: kind, help: help, set: metrics.NewSet()}
+	foreign := func(name, kind, help string) *family {
+		f := &family{name: name, kind: kind, help: help, set: metrics.NewSet()}
 		m.families = append(m.families, f)
 		return f
 	}
+	add := func(name, kind, help string) *family { return foreign(prefix+name, kind, help) }
 	gauge := func(name, help string) *metrics.Gauge {
 		f := add(name, "gauge", help)
 		return f.set.NewGauge(f.name, nil)
@@ -66,6 +68,10 @@ func NewMetrics(version string) *Metrics {
 
 	f = add("build_info", "gauge", "1, with the version of this program and of Go.")
 	f.set.NewGauge(f.labelled("version", version, "goversion", runtime.Version()), nil).Set(1)
+	// By the name that dashboards for programs in Go look for. Memory, descriptors
+	// and threads can be seen from outside, these cannot.
+	f = foreign("go_goroutines", "gauge", "Goroutines that exist at present.")
+	m.goroutines = f.set.NewGauge(f.name, nil)
 	gauge("start_time_seconds", "When this process started, in seconds since 1970.").Set(float64(time.Now().UnixMilli()) / 1000)
 	return m
 }
@@ -113,6 +119,7 @@ func (m *Metrics) expose(look func() Snapshot) []byte {
 		m.remaining.Set(now.ExpiresIn.Truncate(time.Millisecond).Seconds())
 	}
 	m.transitions.Set(float64(now.Transitions))
+	m.goroutines.Set(float64(runtime.NumGoroutine()))
 
 	var text bytes.Buffer
 	for _, f := range m.families {

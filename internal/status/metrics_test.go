@@ -66,6 +66,9 @@ func TestMetrics_AreWellFormedBeforeAnythingHasHappened(t *testing.T) {
 	t.Parallel()
 	_, _, body := ask(t, newServer(Snapshot{}, Options{}), http.MethodGet, "/metrics")
 	got := parse(t, body)
+	if got["go_goroutines"] < 1 {
+		t.Errorf("%v goroutines, though one asks", got["go_goroutines"])
+	}
 	for _, series := range []string{"is_leader", "lease_remaining_seconds", "transitions_total", "acquisitions_total", "child_starts_total", "renew_duration_seconds_count"} {
 		if value, present := got["k8s_await_election_"+series]; !present || value != 0 {
 			t.Errorf("%s is %v (present: %t); want 0", series, value, present)
@@ -110,8 +113,8 @@ func TestMetrics_EscapeLabels(t *testing.T) {
 }
 
 var (
-	comment = regexp.MustCompile(`^# (HELP|TYPE) (k8s_await_election_[a-z_]+) (.+)$`)
-	sample  = regexp.MustCompile(`^(k8s_await_election_[a-z_]+)(\{[a-z]+="(?:[^"\\\n]|\\["\\n])*"(?:,[a-z]+="(?:[^"\\\n]|\\["\\n])*")*\})? ([-+0-9.e]+)$`)
+	comment = regexp.MustCompile(`^# (HELP|TYPE) ((?:k8s_await_election|go)_[a-z_]+) (.+)$`)
+	sample  = regexp.MustCompile(`^((?:k8s_await_election|go)_[a-z_]+)(\{[a-z]+="(?:[^"\\\n]|\\["\\n])*"(?:,[a-z]+="(?:[^"\\\n]|\\["\\n])*")*\})? ([-+0-9.e]+)$`)
 )
 
 // parse reads the text strictly: every family has HELP and TYPE, once and

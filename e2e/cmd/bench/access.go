@@ -24,7 +24,7 @@ import (
 var rights = []rbacv1.PolicyRule{
 	{APIGroups: []string{"coordination.k8s.io"}, Resources: []string{"leases"}, Verbs: []string{"*"}},
 	{APIGroups: []string{"discovery.k8s.io"}, Resources: []string{"endpointslices"}, Verbs: []string{"*"}},
-	{APIGroups: []string{"", "events.k8s.io"}, Resources: []string{"configmaps", "endpoints", "events", "pods"}, Verbs: []string{"*"}},
+	{APIGroups: []string{"", "events.k8s.io"}, Resources: []string{"configmaps", "endpoints", "events", "pods", "services"}, Verbs: []string{"*"}},
 }
 
 // makeNamespace makes a namespace whose service accounts have the rights, and

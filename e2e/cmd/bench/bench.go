@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"syscall"
 	"time"
 
@@ -52,6 +51,10 @@ func measure(ctx context.Context, o options) (err error) {
 	}
 	machine, err := describeMachine(b.server.Client().Discovery())
 	if err != nil {
+		return err
+	}
+	// A server that has just started has things of its own to do.
+	if err := pause(ctx, b.settings.Settle); err != nil {
 		return err
 	}
 	report := Report{Machine: machine, Settings: o.settings}
@@ -102,99 +105,47 @@ func recorder(ctx context.Context, given, folder string) (string, error) {
 // measureTool returns an error only if ctx has ended; what fails otherwise is
 // in the result.
 func (b *bench) measureTool(ctx context.Context, t tool, only []string) (*Result, error) {
-	result := &Result{Tool: t.name, Command: t.shown()}
-	one := func(name string, run int, measure func() (map[string]float64, error)) error {
-		values, err := measure()
-		if err == nil {
-			progress("%s: %s, run %d: %s", t.name, name, run, describe(values))
-			result.sample(values)
-			return nil
-		}
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		progress("%s: %s, run %d came to nothing: %v", t.name, name, run, err)
-		result.Failures = append(result.Failures, fmt.Sprintf("%s, run %d: %v", name, run, err))
-		return nil
+	m := &measuring{ctx: ctx, only: only, result: &Result{Tool: t.name, Command: t.shown()}}
+	s := b.settings
+	m.each("size", "size", 1, func() (map[string]float64, error) { return size(t) })
+	m.each("startup", "startup", s.Runs, func() (map[string]float64, error) { return b.start(ctx, t) })
+	m.each("elected", "elected", s.Runs, func() (map[string]float64, error) { return b.elect(ctx, t) })
+	m.all("idle", s.Idle.String()+" in which nothing happens", func() ([]map[string]float64, error) { return b.idle(ctx, t) })
+	m.each("many", fmt.Sprintf("%d leaders at once", s.Leases), 1, func() (map[string]float64, error) { return b.many(ctx, t) })
+	for _, size := range s.Crowds {
+		m.all("crowd", fmt.Sprintf("a crowd of %d", size), func() ([]map[string]float64, error) { return b.crowd(ctx, t, size) })
 	}
-	if slices.Contains(only, "size") {
-		if err := one("size", 1, func() (map[string]float64, error) { return size(t) }); err != nil {
-			return nil, err
-		}
-	}
-	if slices.Contains(only, "startup") {
-		for run := range b.settings.Runs {
-			if err := one("startup", run+1, func() (map[string]float64, error) { return b.start(ctx, t) }); err != nil {
-				return nil, err
+	for _, size := range s.Crowds {
+		for _, k := range []kind{electors, naive} {
+			if t.ours {
+				m.all("electors", fmt.Sprintf("%d candidates in one process, %s", size, k.name), func() ([]map[string]float64, error) { return b.pass(ctx, k, size) })
 			}
 		}
 	}
-	if slices.Contains(only, "idle") {
-		progress("%s: idle, %s in which nothing happens", t.name, b.settings.Idle)
-		samples, err := b.idle(ctx, t)
-		for _, values := range samples {
-			result.sample(values)
-		}
-		if err := one("idle", 1, func() (map[string]float64, error) { return nil, err }); err != nil {
-			return nil, err
-		}
-	}
-	if slices.Contains(only, "many") {
-		progress("%s: %d leaders at once", t.name, b.settings.Leases)
-		if err := one("many", 1, func() (map[string]float64, error) { return b.many(ctx, t) }); err != nil {
-			return nil, err
-		}
-	}
-	if slices.Contains(only, "crowd") {
-		for _, size := range b.settings.Crowds {
-			progress("%s: a crowd of %d", t.name, size)
-			samples, err := b.crowd(ctx, t, size)
-			for _, values := range samples {
-				result.sample(values)
-			}
-			if err := one("crowd", 1, func() (map[string]float64, error) { return nil, err }); err != nil {
-				return nil, err
-			}
-		}
-	}
-	if t.ours && slices.Contains(only, "electors") {
-		for _, size := range b.settings.Crowds {
-			for _, k := range []kind{electors, naive} {
-				progress("%s: %d candidates in one process, %s", t.name, size, k.name)
-				samples, err := b.pass(ctx, k, size)
-				for _, values := range samples {
-					result.sample(values)
-				}
-				if err := one(k.name, 1, func() (map[string]float64, error) { return nil, err }); err != nil {
-					return nil, err
-				}
-			}
-		}
-	}
-	if t.ours && slices.Contains(only, "sidecar") {
-		for _, fault := range sidecarFaults {
-			for run := range b.settings.Runs {
-				if err := one(fault.name, run+1, func() (map[string]float64, error) { return b.sidecarFault(ctx, t, fault) }); err != nil {
-					return nil, err
-				}
-			}
+	for _, fault := range sidecarFaults {
+		if t.ours {
+			m.each("sidecar", fault.name, s.Runs, func() (map[string]float64, error) { return b.sidecarFault(ctx, t, fault) })
 		}
 	}
 	for _, fault := range faults {
-		if !slices.Contains(only, fault.name) {
-			continue
-		}
-		for run := range b.settings.Runs {
-			if err := one(fault.name, run+1, func() (map[string]float64, error) { return b.fault(ctx, t, fault) }); err != nil {
-				return nil, err
-			}
+		m.each(fault.name, fault.name, s.Runs, func() (map[string]float64, error) { return b.fault(ctx, t, fault, s) })
+		if s.Short > 0 {
+			m.each(fault.name, fault.name+", lease "+s.Short.String(), s.Runs, func() (map[string]float64, error) {
+				values, err := b.fault(ctx, t, fault, s.withLease(s.Short))
+				return renamed(values), err
+			})
 		}
 	}
-	return result, nil
+	if t.ours {
+		m.all("soak", s.Soak.String()+" of forced hand-overs", func() ([]map[string]float64, error) { return b.soak(ctx, t) })
+	}
+	return m.result, context.Cause(ctx)
 }
 
-// fault measures one run with a fleet of its own.
-func (b *bench) fault(ctx context.Context, t tool, fault figure) (values map[string]float64, err error) {
+// fault measures one run with a fleet of its own, which has the settings.
+func (b *bench) fault(ctx context.Context, t tool, fault figure, settings Settings) (values map[string]float64, err error) {
+	defer func(all Settings) { b.settings = all }(b.settings)
+	b.settings = settings
 	f, err := b.newFleet(ctx, t, replicas, finest, fault.proxied)
 	defer func() {
 		if err != nil && ctx.Err() == nil {
@@ -205,7 +156,7 @@ func (b *bench) fault(ctx context.Context, t tool, fault figure) (values map[str
 	if err != nil {
 		return nil, err
 	}
-	if values, err = fault.measure(ctx, f); err != nil {
+	if values, err = fault.measure(b, ctx, f); err != nil {
 		return nil, err
 	}
 	if _, itself := values[cutOverlap]; !itself {
@@ -216,28 +167,6 @@ func (b *bench) fault(ctx context.Context, t tool, fault figure) (values map[str
 		values[otherOverlap] = ms(overlap)
 	}
 	return values, nil
-}
-
-// idle has two standbys in each fleet, so half as many fleets give a sample for
-// every run.
-func (b *bench) idle(ctx context.Context, t tool) (samples []map[string]float64, err error) {
-	var fleets []*fleet
-	defer func() {
-		for _, f := range fleets {
-			if err != nil && ctx.Err() == nil {
-				progress("the replicas' last words:\n%s", f.logs())
-			}
-			err = errors.Join(err, f.stop())
-		}
-	}()
-	for range (b.settings.Runs + 1) / 2 {
-		f, err := b.newFleet(ctx, t, replicas, finest, false)
-		fleets = append(fleets, f)
-		if err != nil {
-			return nil, err
-		}
-	}
-	return idle(ctx, fleets)
 }
 
 // progress goes to stderr: the table alone is the output.

@@ -18,15 +18,21 @@ import (
 type figure struct {
 	name    string
 	proxied bool
-	measure func(context.Context, *fleet) (map[string]float64, error)
+	measure func(*bench, context.Context, *fleet) (map[string]float64, error)
 }
 
 // faults are measured on a new fleet for each run.
 var faults = []figure{
-	{name: "term", measure: term},
-	{name: "child", measure: killChild},
-	{name: "gate", measure: killGate},
-	{name: "blackhole", proxied: true, measure: blackhole},
+	{name: "term", measure: onFleet(term)},
+	{name: "child", measure: onFleet(killChild)},
+	{name: "gate", measure: onFleet(killGate)},
+	{name: "blackhole", proxied: true, measure: onFleet(blackhole)},
+	{name: "outage", measure: (*bench).outage},
+}
+
+// onFleet is a fault that needs nothing but the fleet.
+func onFleet(fault func(context.Context, *fleet) (map[string]float64, error)) func(*bench, context.Context, *fleet) (map[string]float64, error) {
+	return func(_ *bench, ctx context.Context, f *fleet) (map[string]float64, error) { return fault(ctx, f) }
 }
 
 // term ends the leader's gate as a kubelet does.
@@ -130,51 +136,6 @@ func blackhole(ctx context.Context, f *fleet) (map[string]float64, error) {
 		cutBeyond:  ms(next.Started - expiry),
 		cutOldEnd:  ms(old.Last - cut),
 	}, nil
-}
-
-// idle leaves a fleet alone for a minute and returns one set of samples for
-// each of its replicas.
-func idle(ctx context.Context, fleets []*fleet) (samples []map[string]float64, err error) {
-	leaders := make([]*replica, len(fleets))
-	for i, f := range fleets {
-		if _, leaders[i], err = f.settled(ctx); err != nil {
-			return nil, err
-		}
-	}
-	from := time.Now()
-	if err := pause(ctx, fleets[0].settings.Idle); err != nil {
-		return nil, err
-	}
-	to := time.Now()
-	requests, err := fleets[0].server.Requests("")
-	if err != nil {
-		return nil, err
-	}
-	for i, f := range fleets {
-		for _, r := range f.replicas {
-			resident, anonymous, err := memory(r.gate.Process.Pid)
-			if err != nil {
-				return nil, err
-			}
-			if r == leaders[i] {
-				samples = append(samples, map[string]float64{leaderRSS: resident, leaderAnon: anonymous})
-				continue
-			}
-			values := map[string]float64{standbyRSS: resident, standbyAnon: anonymous, idleRequests: 0, idleWatches: 0}
-			for _, q := range requests {
-				if q.User.Username != r.user || q.Stage != "RequestReceived" || q.Received.Before(from) || q.Received.After(to) {
-					continue
-				}
-				if q.Verb == "watch" {
-					values[idleWatches]++
-				} else {
-					values[idleRequests]++
-				}
-			}
-			samples = append(samples, values)
-		}
-	}
-	return samples, nil
 }
 
 // size looks at the program of the command line.

@@ -41,10 +41,15 @@ type replica struct {
 	name    string
 	user    string
 	logPath string
-	proxy   *faultproxy.Proxy // nil: straight to the server
-	gate    *exec.Cmd
-	ended   chan struct{} // closed when the gate has ended
+	// endpoint is where it answers over HTTP, if it was told so.
+	endpoint string
+	proxy    *faultproxy.Proxy // nil: straight to the server
+	gate     *exec.Cmd
+	began    time.Duration // when it was started last
+	ended    chan struct{} // closed when the gate has ended
 }
+
+func replicaName(i int) string { return fmt.Sprintf("replica-%d", i+1) }
 
 // replicas is how many a fleet has, unless their number is what is measured.
 const replicas = 3
@@ -65,7 +70,7 @@ func (b *bench) newFleet(ctx context.Context, t tool, size int, beat time.Durati
 	runs := filepath.Join(folder, "runs")
 	f.record = record.NewReader(runs)
 	for i := range size {
-		name := fmt.Sprintf("replica-%d", i+1)
+		name := replicaName(i)
 		if err := f.add(ctx, b, t, filepath.Join(folder, name), runs, name, proxied); err != nil {
 			return f, fmt.Errorf("start replica %s: %w", name, err)
 		}
@@ -81,7 +86,7 @@ func (f *fleet) add(ctx context.Context, b *bench, t tool, folder, runs, name st
 	if err != nil {
 		return err
 	}
-	r := &replica{name: name, user: account.user, logPath: filepath.Join(folder, "log")}
+	r := &replica{name: name, user: account.user, logPath: filepath.Join(folder, "log"), endpoint: b.endpoint(len(f.replicas))}
 	address := ""
 	if proxied {
 		if r.proxy, err = newProxy(ctx, f.server); err != nil {
@@ -94,7 +99,7 @@ func (f *fleet) add(ctx context.Context, b *bench, t tool, folder, runs, name st
 	if err != nil {
 		return err
 	}
-	s.identity, s.lease = name, f.lease
+	s.identity, s.lease, s.endpoint = name, f.lease, r.endpoint
 	s.leaseDuration, s.renewDeadline, s.retryPeriod = f.settings.Lease, f.settings.Renew, f.settings.Retry
 	s.child = []string{b.recorder, "-file", runs, "-name", name, "-beat", f.beat.String()}
 	command, err := t.command(s)
@@ -113,6 +118,9 @@ func (r *replica) start(self, run string, command, environment []string) error {
 	gate := sandboxed(self, run, command)
 	gate.Env = environment
 	gate.Stdout, gate.Stderr = log, log
+	if r.began, err = record.Now(); err != nil {
+		return err
+	}
 	if err := gate.Start(); err != nil {
 		if errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.ENOSPC) {
 			return fmt.Errorf("%w: new namespaces are refused; run the benchmark as root", err)
@@ -126,6 +134,27 @@ func (r *replica) start(self, run string, command, environment []string) error {
 	}()
 	r.gate, r.ended = gate, ended
 	return nil
+}
+
+func (r *replica) hasEnded() bool {
+	select {
+	case <-r.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+// processes is the /proc of its PID namespace.
+func (r *replica) processes() string { return fmt.Sprintf("/proc/%d/root/proc", r.gate.Process.Pid) }
+
+// endpoint is an address for one replica of the newest fleet. On an address of the
+// loopback from which nobody connects, all ports are free; another benchmark that
+// runs at the same time has others.
+func (b *bench) endpoint(replica int) string {
+	const values = 250 // of a byte, that are used
+	pid := os.Getpid()
+	return fmt.Sprintf("127.%d.%d.%d:%d", 1+pid/values%values, pid%values, 1+b.fleets%values, 10_000+b.fleets/values*1000+replica)
 }
 
 // signal sends to the gate; one that has ended is no error.

@@ -19,6 +19,7 @@ import (
 const (
 	defaultRuns = 10
 	defaultIdle = time.Minute
+	defaultSoak = time.Minute
 	// defaultLeases is a cluster with many elected workloads.
 	defaultLeases = 200
 )
@@ -31,6 +32,9 @@ type Settings struct {
 	Retry  time.Duration `json:"retry_period_ns"`
 	Idle   time.Duration `json:"idle_ns"`
 	Settle time.Duration `json:"settle_ns"`
+	Soak   time.Duration `json:"soak_ns"`
+	// Short is the lease at which the faults are measured as well; 0: they are not.
+	Short time.Duration `json:"short_lease_ns"`
 	// Crowds are numbers of candidates for one Lease; Leases is a number of
 	// leaders at once.
 	Crowds []int `json:"crowds"`
@@ -48,7 +52,7 @@ type options struct {
 }
 
 // figureNames are what -only chooses from, in the order of measuring.
-var figureNames = []string{"size", "startup", "idle", "many", "crowd", "electors", "term", "child", "gate", "blackhole", "sidecar"}
+var figureNames = []string{"size", "startup", "elected", "idle", "many", "crowd", "electors", "term", "child", "gate", "blackhole", "outage", "sidecar", "soak"}
 
 // errInterrupted is the cause of the context's end after a signal.
 var errInterrupted = errors.New("interrupted")
@@ -122,10 +126,12 @@ func parse(arguments []string, runs string) (options, error) {
 	})
 	flags.IntVar(&o.settings.Runs, "runs", o.settings.Runs, "how often each is measured; $BENCH_RUNS sets the default")
 	flags.DurationVar(&o.settings.Lease, "lease", 15*time.Second, "duration of the lease")
+	flags.DurationVar(&o.settings.Short, "short", defaultShort, "a short lease at which the faults are measured as well, in the default proportions; 0: at none")
 	flags.DurationVar(&o.settings.Renew, "renew", 0, "renew deadline; 2/3 of the lease if not given")
 	flags.DurationVar(&o.settings.Retry, "retry", 0, "retry period; 2/15 of the lease if not given")
 	flags.DurationVar(&o.settings.Idle, "idle", defaultIdle, "how long nothing happens")
 	flags.DurationVar(&o.settings.Settle, "settle", 5*time.Second, "how long a new fleet is left alone before a fault")
+	flags.DurationVar(&o.settings.Soak, "soak", defaultSoak, "soak: for how long the leadership goes around")
 	flags.IntVar(&o.settings.Leases, "leases", defaultLeases, "many: how many leaders, each on a Lease of its own")
 	flags.Func("crowds", "crowd, electors: how many candidates for one Lease, as in 50,500 (50 by default)", func(text string) (err error) {
 		o.settings.Crowds = nil
@@ -160,12 +166,14 @@ func parse(arguments []string, runs string) (options, error) {
 		return o, errors.New("-runs: want at least 1")
 	case s.Lease < time.Second || s.Lease%time.Second != 0:
 		return o, errors.New("-lease: want whole seconds, as a Lease keeps them; as in 15s")
+	case s.Short != 0 && s.Short < time.Second || s.Short%time.Second != 0:
+		return o, errors.New("-short: want whole seconds, as in 1s, or 0")
 	case s.Renew <= 0 || s.Renew >= s.Lease || s.Retry <= 0 || s.Retry >= s.Renew:
 		return o, errors.New("want -retry < -renew < -lease, as in 2s, 10s and 15s")
 	case s.Leases < 1:
 		return o, errors.New("-leases: want at least 1")
-	case s.Idle <= 0 || s.Settle < 0:
-		return o, errors.New("-idle must be positive, -settle must not be negative")
+	case s.Idle <= 0 || s.Settle < 0 || s.Soak <= 0:
+		return o, errors.New("-idle and -soak must be positive, -settle must not be negative")
 	}
 	return o, nil
 }

@@ -13,7 +13,7 @@ func TestParse_MeasuresEverythingTenTimesByDefault(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Settings{Runs: 10, Lease: 15 * time.Second, Renew: 10 * time.Second, Retry: 2 * time.Second, Idle: time.Minute, Settle: 5 * time.Second, Crowds: []int{50}, Leases: 200}
+	want := Settings{Runs: 10, Lease: 15 * time.Second, Renew: 10 * time.Second, Retry: 2 * time.Second, Idle: time.Minute, Settle: 5 * time.Second, Soak: time.Minute, Short: time.Second, Crowds: []int{50}, Leases: 200}
 	if !reflect.DeepEqual(o.settings, want) || !slices.Equal(o.only, figureNames) {
 		t.Errorf("%+v of %v, want %+v", o.settings, o.only, want)
 	}
@@ -38,18 +38,20 @@ func TestParse_TakesTheNumberOfRunsFromTheEnvironmentUnlessAFlagSaysOtherwise(t 
 func TestParse_RefusesWhatCannotBeMeasured(t *testing.T) {
 	t.Parallel()
 	for name, arguments := range map[string][]string{
-		"no tool":                   {},
-		"an unknown figure":         {"-gate", "g", "-only", "term,speed"},
-		"no runs":                   {"-gate", "g", "-runs", "0"},
-		"a lease of half a second":  {"-gate", "g", "-lease", "500ms"},
-		"a lease of broken seconds": {"-gate", "g", "-lease", "2500ms"},
-		"a deadline past the lease": {"-gate", "g", "-lease", "3s", "-renew", "3s"},
-		"a retry past the deadline": {"-gate", "g", "-lease", "3s", "-retry", "2s"},
-		"no idle time":              {"-gate", "g", "-idle", "0s"},
-		"a crowd of one":            {"-gate", "g", "-crowds", "50,1"},
-		"a crowd of many":           {"-gate", "g", "-crowds", "many"},
-		"no leader":                 {"-gate", "g", "-leases", "0"},
-		"an argument":               {"-gate", "g", "more"},
+		"no tool":                        {},
+		"an unknown figure":              {"-gate", "g", "-only", "term,speed"},
+		"no runs":                        {"-gate", "g", "-runs", "0"},
+		"a lease of half a second":       {"-gate", "g", "-lease", "500ms"},
+		"a lease of broken seconds":      {"-gate", "g", "-lease", "2500ms"},
+		"a deadline past the lease":      {"-gate", "g", "-lease", "3s", "-renew", "3s"},
+		"a retry past the deadline":      {"-gate", "g", "-lease", "3s", "-retry", "2s"},
+		"a short lease of half a second": {"-gate", "g", "-short", "500ms"},
+		"no soak":                        {"-gate", "g", "-soak", "0s"},
+		"no idle time":                   {"-gate", "g", "-idle", "0s"},
+		"a crowd of one":                 {"-gate", "g", "-crowds", "50,1"},
+		"a crowd of many":                {"-gate", "g", "-crowds", "many"},
+		"no leader":                      {"-gate", "g", "-leases", "0"},
+		"an argument":                    {"-gate", "g", "more"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

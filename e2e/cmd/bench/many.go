@@ -3,10 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"os"
-	"strconv"
-	"strings"
 	"time"
 )
 
@@ -88,27 +84,4 @@ func (b *bench) many(ctx context.Context, t tool) (values map[string]float64, er
 		manyServer:   (serverAfter - serverBefore).Seconds() / passed.Seconds(),
 		manyGate:     ms(gatesAfter-gatesBefore) / float64(len(fleets)) / passed.Minutes(),
 	}, nil
-}
-
-// cpuTime is what a process has used, in the kernel and outside (proc_pid_stat(5)).
-func cpuTime(pid int) (time.Duration, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, err
-	}
-	_, rest, found := strings.Cut(string(text), ") ") // the name may have spaces
-	fields := strings.Fields(rest)
-	if !found || len(fields) < 13 {
-		return 0, fmt.Errorf("read the CPU time of process %d: unknown form", pid)
-	}
-	var ticks int64
-	for _, field := range fields[11:13] { // utime and stime
-		n, err := strconv.ParseInt(field, 10, 64)
-		if err != nil {
-			return 0, fmt.Errorf("read the CPU time of process %d: %w", pid, err)
-		}
-		ticks += n
-	}
-	const perSecond = 100 // USER_HZ, part of the kernel's ABI on all machines that Go runs on
-	return time.Duration(ticks) * time.Second / perSecond, nil
 }

@@ -5,6 +5,7 @@ import (
 	"html/template"
 	"math"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -22,6 +23,8 @@ var lines = []line{
 	{"leader's child killed → next start", childGap, [2]float64{15900, 15900}, 20},
 	{"gate killed → next start, beyond expiry", gateBeyond, [2]float64{0, 4400}, 30},
 	{"black hole: two at once for", cutOverlap, [2]float64{4900, 5800}, 0},
+	{"API server back → next start", outageGap, [2]float64{}, 0},
+	{"only candidate, beyond a bare exec", elected, [2]float64{}, 15},
 	{"election off, beyond a bare exec", startup, [2]float64{}, 3},
 }
 
@@ -38,6 +41,18 @@ var palette = []string{"#1a7f37", "#bf3989", "#0969da", "#9a6700"}
 func at(milliseconds float64) float64 {
 	part := math.Log(math.Min(math.Max(milliseconds, plotLeast), plotMost)/plotLeast) / math.Log(plotMost/plotLeast)
 	return math.Round(10*(plotLabel+part*(plotWidth-plotLabel-30))) / 10
+}
+
+// withShortLines are the lines, and after them those for which there are samples at
+// the short lease.
+func withShortLines(lines []line, r Report) []line {
+	for _, l := range lines {
+		l = line{label: "lease " + r.Settings.Short.String() + ": " + l.label, samples: shortly + l.samples, reach: l.reach}
+		if slices.ContainsFunc(r.Results, func(result *Result) bool { return len(result.Samples[l.samples]) > 0 }) {
+			lines = append(lines, l)
+		}
+	}
+	return lines
 }
 
 type plotDot struct {
@@ -68,7 +83,7 @@ type plot struct {
 func newPlot(r Report) plot {
 	p := plot{Width: plotWidth, Title: fmt.Sprintf("%d cores, %s, Kubernetes %s; lease %s", r.Machine.Cores, r.Machine.CPU, r.Machine.Kubernetes, r.Settings.Lease)}
 	y := float64(plotHead)
-	for _, l := range lines {
+	for _, l := range withShortLines(lines, r) {
 		y += plotLine
 		p.Words = append(p.Words, plotWord{X: plotLabel - 12, Y: y + 4, Text: l.label})
 		if l.theirs[1] > 0 {

@@ -22,3 +22,16 @@ func TestMemory_CountsAnonymousPagesAsAPartOfTheResident(t *testing.T) {
 		t.Errorf("resident %v, anonymous %v, error %v", resident, anonymous, err)
 	}
 }
+
+func TestCPUTime_GrowsWhileAProcessWorks(t *testing.T) {
+	t.Parallel()
+	before, err := cpuTime(os.Getpid())
+	if err != nil || before <= 0 {
+		t.Fatal(before, err)
+	}
+	for after := before; after == before; {
+		if after, err = cpuTime(os.Getpid()); err != nil || after < before {
+			t.Fatalf("from %v to %v, error %v", before, after, err)
+		}
+	}
+}

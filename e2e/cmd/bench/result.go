@@ -19,12 +19,6 @@ const (
 	childGap     = "child_gap_ms"         // the kill → next child's start
 	gateBeyond   = "gate_beyond_ms"       // next child's start − (last renewal + lease)
 	gateGap      = "gate_gap_ms"          // the kill → next child's start
-	idleRequests = "idle_requests"        // of one standby in a minute, watches aside
-	idleWatches  = "idle_watches"         // watches it began in that minute
-	standbyRSS   = "standby_rss_bytes"    // VmRSS
-	standbyAnon  = "standby_anon_bytes"   // RssAnon
-	leaderRSS    = "leader_rss_bytes"     //
-	leaderAnon   = "leader_anon_bytes"    //
 	binarySize   = "binary_bytes"         // as it is on disk
 	binarySymbol = "binary_has_symbols"   // 1: it is not stripped
 	cutOverlap   = "blackhole_overlap_ms" // two children at once for
@@ -92,12 +86,16 @@ func (r Report) save(path string) error {
 	return nil
 }
 
-// verdict is nil for a tool that never had two at once and whose every
-// run was measured.
+// verdict is nil for a tool that never had two at once, that does not grow, and
+// whose every run was measured.
 func (r *Result) verdict() error {
 	var wrong []error
 	if worst := r.worst(); worst > 0 {
 		wrong = append(wrong, fmt.Errorf("%s had two children or leaders at once for %s", r.Tool, span(worst)))
+	}
+	wrong = append(wrong, r.growth()...)
+	if spare := slices.Concat(r.Samples[outageSpare], r.short().Samples[outageSpare]); len(spare) > 0 && slices.Min(spare) <= 0 {
+		wrong = append(wrong, fmt.Errorf("%s let a child outlive its lease by %s while the API server was away", r.Tool, span(-slices.Min(spare))))
 	}
 	for _, failure := range r.Failures {
 		wrong = append(wrong, fmt.Errorf("%s: %s", r.Tool, failure))

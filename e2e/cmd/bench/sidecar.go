@@ -37,8 +37,6 @@ type sidecars struct {
 
 type sidecar struct {
 	*replica
-	// endpoint is where it answers.
-	endpoint string
 	// again starts it, as a kubelet does, in the same Pod.
 	again func() error
 }
@@ -103,7 +101,7 @@ func (b *bench) newSidecars(ctx context.Context, t tool, proxied bool) (*sidecar
 		return s, err
 	}
 	for i := range replicas {
-		name := fmt.Sprintf("replica-%d", i+1)
+		name := replicaName(i)
 		if err := s.add(ctx, b, t, filepath.Join(b.folder, s.fleet.lease, name), name, proxied); err != nil {
 			return s, fmt.Errorf("start sidecar %s: %w", name, err)
 		}
@@ -120,7 +118,7 @@ func (s *sidecars) add(ctx context.Context, b *bench, t tool, folder, name strin
 	if err != nil {
 		return err
 	}
-	r := &replica{name: name, user: account.user, logPath: filepath.Join(folder, "log")}
+	r := &replica{name: name, user: account.user, logPath: filepath.Join(folder, "log"), endpoint: b.endpoint(len(s.all))}
 	address := ""
 	if proxied {
 		if r.proxy, err = newProxy(ctx, b.server); err != nil {
@@ -133,8 +131,6 @@ func (s *sidecars) add(ctx context.Context, b *bench, t tool, folder, name strin
 	if err != nil {
 		return err
 	}
-	// On an address of the loopback from which nobody connects, all ports are free.
-	endpoint := fmt.Sprintf("127.77.%d.%d:%d", b.fleets/250, 1+b.fleets%250, 9901+len(s.all))
 	if err := s.files.Watch(name, filepath.Join(status, "leader")); err != nil {
 		return err
 	}
@@ -145,11 +141,11 @@ func (s *sidecars) add(ctx context.Context, b *bench, t tool, folder, name strin
 		"K8S_AWAIT_ELECTION_LEASE_DURATION=" + b.settings.Lease.String(),
 		"K8S_AWAIT_ELECTION_RENEW_DEADLINE=" + b.settings.Renew.String(),
 		"K8S_AWAIT_ELECTION_RETRY_PERIOD=" + b.settings.Retry.String(),
-		"K8S_AWAIT_ELECTION_STATUS_ENDPOINT=" + endpoint,
+		"K8S_AWAIT_ELECTION_STATUS_ENDPOINT=" + r.endpoint,
 		"K8S_AWAIT_ELECTION_STATUS_DIR=" + status,
 		"K8S_AWAIT_ELECTION_KUBECONFIG=" + scene.kubeconfig,
 	}
-	one := &sidecar{replica: r, endpoint: endpoint, again: func() error { return r.start(b.self, run, t.template[:1], environment) }}
+	one := &sidecar{replica: r, again: func() error { return r.start(b.self, run, t.template[:1], environment) }}
 	if err := one.again(); err != nil {
 		return err
 	}

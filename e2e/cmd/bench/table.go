@@ -42,7 +42,7 @@ func rows(s Settings) []row {
 			}})
 		}
 	}
-	return append([]row{
+	return withShort(append([]row{
 		{"TERM to the leader: old child's last sign → next child's start", "17.0 s, child not ended gracefully", "≤ 20 ms, child ended gracefully", termGap, func(r *Result) string {
 			return spread(r.Samples[termGap]) + ", child ended gracefully in " + share(r.Samples[termGraceful])
 		}},
@@ -53,7 +53,11 @@ func rows(s Settings) []row {
 			return spread(r.Samples[gateBeyond])
 		}},
 		{"requests a standby sends in " + minute + " while nothing happens", "23 GETs a minute", "0, watch renewals aside", idleRequests, func(r *Result) string {
-			return fmt.Sprintf("%.0f (watches begun: %.0f)", median(r.Samples[idleRequests]), median(r.Samples[idleWatches]))
+			return fmt.Sprintf("%.0f (watches begun: %.0f), %.1f kB, %.0f ms of CPU",
+				median(r.Samples[idleRequests]), median(r.Samples[idleWatches]), median(r.Samples[standbyBytes])/1e3, median(r.Samples[standbyCPU]))
+		}},
+		{"requests the leader sends in " + minute + " while nothing happens", "", "", leaderRequests, func(r *Result) string {
+			return fmt.Sprintf("%.0f, %.1f kB, %.0f ms of CPU", median(r.Samples[leaderRequests]), median(r.Samples[leaderBytes])/1e3, median(r.Samples[leaderCPU]))
 		}},
 		{"resident memory, standby", "21.7 MB", "≤ 12 MB", standbyRSS, func(r *Result) string {
 			return fmt.Sprintf("%s (anonymous: %s)", megabytes(r.Samples[standbyRSS]), megabytes(r.Samples[standbyAnon]))
@@ -72,6 +76,15 @@ func rows(s Settings) []row {
 		}},
 		{"leader black-holed from the API: next child's start, beyond lease expiry", "", "", cutBeyond, func(r *Result) string {
 			return spread(r.Samples[cutBeyond])
+		}},
+		{"API server away for longer than the lease: it answers again → next child's start", "", "", outageGap, func(r *Result) string {
+			return spread(r.Samples[outageGap])
+		}},
+		{"API server away for longer than the lease: old child dead before lease expiry by", "", "always", outageSpare, func(r *Result) string {
+			return spread(r.Samples[outageSpare])
+		}},
+		{"start of an only candidate's child, beyond a bare exec", "", "≤ 15 ms", elected, func(r *Result) string {
+			return spread(r.Samples[elected])
 		}},
 		{"start of the child with the election off, beyond a bare exec", "", "", startup, func(r *Result) string {
 			return spread(r.Samples[startup])
@@ -101,7 +114,7 @@ func rows(s Settings) []row {
 			return fmt.Sprintf("%.1f; kube-apiserver keeps %.2f cores busy, a gate uses %.0f ms a minute",
 				median(r.Samples[manyRequests]), median(r.Samples[manyServer]), median(r.Samples[manyGate]))
 		}},
-	}, crowds...)
+	}, slices.Concat(soakRows(s), crowds)...), s.Short)
 }
 
 // markdown is the table of all results.

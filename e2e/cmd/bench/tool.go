@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -38,10 +39,14 @@ type scene struct {
 	identity, namespace, lease   string
 	kubeconfig                   string
 	host, port                   string
+	endpoint                     string
 	leaseDuration, renewDeadline time.Duration
 	retryPeriod                  time.Duration
 	child                        []string
 }
+
+// placeholder is what a mistyped one looks like, and JSON does not.
+var placeholder = regexp.MustCompile(`{[^"{}]+}`)
 
 // command fills in the placeholders. {child} as a word of its own becomes the
 // words of the command; within a word they are joined by spaces.
@@ -51,12 +56,13 @@ func (t tool) command(s scene) ([]string, error) {
 		"{namespace}", s.namespace,
 		"{lease}", s.lease,
 		"{kubeconfig}", s.kubeconfig,
+		"{endpoint}", s.endpoint,
 		"{lease-duration}", s.leaseDuration.String(),
 		"{renew-deadline}", s.renewDeadline.String(),
 		"{retry-period}", s.retryPeriod.String(),
 		"{child}", strings.Join(s.child, " "),
 	)
-	known := strings.NewReplacer("{identity}", "", "{namespace}", "", "{lease}", "", "{kubeconfig}", "",
+	known := strings.NewReplacer("{identity}", "", "{namespace}", "", "{lease}", "", "{kubeconfig}", "", "{endpoint}", "",
 		"{lease-duration}", "", "{renew-deadline}", "", "{retry-period}", "", "{child}", "")
 	var command []string
 	for _, word := range t.template {
@@ -64,7 +70,7 @@ func (t tool) command(s scene) ([]string, error) {
 			command = append(command, s.child...)
 			continue
 		}
-		if rest := known.Replace(word); strings.ContainsAny(rest, "{}") {
+		if placeholder.MatchString(known.Replace(word)) {
 			return nil, fmt.Errorf("unknown placeholder in %q", word)
 		}
 		command = append(command, fill.Replace(word))

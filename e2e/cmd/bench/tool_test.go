@@ -26,18 +26,18 @@ func TestParseTool_RefusesWhatCannotBeMeasured(t *testing.T) {
 
 func TestTool_FillsInItsPlaceholders(t *testing.T) {
 	t.Parallel()
-	other, err := parseTool("other tool=/opt/other --id={identity} {namespace}/{lease} {kubeconfig} {lease-duration} {renew-deadline} {retry-period} --run={child} -- {child}")
+	other, err := parseTool("other tool=/opt/other --id={identity} {namespace}/{lease} {kubeconfig} {endpoint} {lease-duration} {renew-deadline} {retry-period} {\"json\":{}} --run={child} -- {child}")
 	if err != nil {
 		t.Fatal(err)
 	}
 	got, err := other.command(scene{
-		identity: "a", namespace: "n", lease: "l", kubeconfig: "/k", child: []string{"run", "{identity}"},
+		identity: "a", namespace: "n", lease: "l", kubeconfig: "/k", endpoint: "e:1", child: []string{"run", "{identity}"},
 		leaseDuration: 15 * time.Second, renewDeadline: 10 * time.Second, retryPeriod: 2 * time.Second,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"/opt/other", "--id=a", "n/l", "/k", "15s", "10s", "2s", "--run=run {identity}", "--", "run", "{identity}"}
+	want := []string{"/opt/other", "--id=a", "n/l", "/k", "e:1", "15s", "10s", "2s", `{"json":{}}`, "--run=run {identity}", "--", "run", "{identity}"}
 	if other.name != "other tool" || !slices.Equal(got, want) {
 		t.Errorf("%q: %q, want %q", other.name, got, want)
 	}
