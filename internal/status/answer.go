@@ -11,6 +11,10 @@ import (
 
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.crowd.queue() // before anything is looked at, so that no answer grows old by it
+	if s.crowd.isDense() {
+		w.Header().Set("Connection", "close")
+	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
 		send(w, time.Time{}, http.StatusMethodNotAllowed, plain, line("only GET and HEAD are served"))

@@ -2,6 +2,7 @@ package status
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"sync"
 	"time"
@@ -46,7 +47,15 @@ func (b *broadcast) send() {
 // term that is over is told without delay, also if nobody calls Changed: the
 // last claim runs out here. An event that claims to lead and cannot be handed to
 // the kernel in time ends the stream.
+//
+// There are only so many streams: each change wakes all of them.
 func (s *Server) answerEvents(w http.ResponseWriter, r *http.Request) {
+	if !s.crowd.join() {
+		w.Header().Set("Retry-After", "5")
+		send(w, time.Time{}, http.StatusServiceUnavailable, plain, line(fmt.Sprintf("all %d streams of events are taken; ask GET / from time to time instead", cap(s.crowd.streams))))
+		return
+	}
+	defer s.crowd.leave()
 	stream := http.NewResponseController(w)
 	// The server's limit for reading a request would end this one.
 	_ = stream.SetReadDeadline(time.Time{})

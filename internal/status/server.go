@@ -15,7 +15,8 @@ import (
 const Endpoint = "K8S_AWAIT_ELECTION_STATUS_ENDPOINT"
 
 const (
-	// readTimeout is for a whole request, which has no body.
+	// readTimeout is for a whole request, which has no body. It also ends a
+	// connection on which nothing comes.
 	readTimeout = 5 * time.Second
 	// writeTimeout is for one answer, counted from when it is made. Its making
 	// has no limit here: it is bounded by the probe's timeout.
@@ -45,10 +46,13 @@ type Server struct {
 	options   Options
 	listeners []net.Listener
 	changes   broadcast
+	crowd     *crowd
 }
 
 // New makes a Server. It does not listen yet.
-func New(o Options) *Server { return &Server{options: o} }
+func New(o Options) *Server {
+	return &Server{options: o, crowd: newCrowd(maxConnections, maxStreams)}
+}
 
 // Listen opens a port. It is apart from Run so that a port that is taken is
 // found at the start of the program and not when it already leads. Connections
@@ -106,7 +110,7 @@ func (s *Server) Run(ctx context.Context) error {
 	failed := make(chan error, len(s.listeners))
 	for _, listener := range s.listeners {
 		go func() {
-			if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			if err := server.Serve(s.crowd.admit(listener)); !errors.Is(err, http.ErrServerClosed) {
 				failed <- fmt.Errorf("serve status on %s: %w", listener.Addr(), err)
 				return
 			}
