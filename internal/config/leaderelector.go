@@ -24,9 +24,9 @@ func (v *validator) leaderElector() {
 	v.fill(&set.LockNamespace, "LOCK_NAMESPACE", "NAMESPACE", "default")
 	if set.StatusFile == "" {
 		v.fill(&set.StatusDir, "STATUS_DIR", "STATUS_DIR", leaderStatus)
-		v.config.StatusPathGuessed = set.StatusDir == ""
+		v.config.StatusPathGuessed = set.StatusDir == "" && set.LockType != string(File)
 		switch {
-		case set.StatusDir != "":
+		case !v.config.StatusPathGuessed: // of a lock that is a file itself none may tell
 		case v.machine.has(leaderStatus, fs.FileMode.IsDir):
 			set.StatusDir = leaderStatus
 		default:
@@ -35,8 +35,23 @@ func (v *validator) leaderElector() {
 	}
 	v.health()
 	v.role()
+	v.fork()
 	if set.Kubeconfig == "" && !v.inCluster() {
 		v.fill(&set.Kubeconfig, "KUBECONFIG", "KUBECONFIG", "/etc/kubernetes/admin.conf")
+	}
+}
+
+// fork: variables of a fork of leader-elector that mean nothing to this program.
+func (v *validator) fork() {
+	for _, r := range [][2]string{
+		{"LE_LEASE_DURATION", "LEASE_DURATION"},
+		{"LE_RENEW_DEADLINE", "RENEW_DEADLINE"},
+		{"LE_RETRY_PERIOD", "RETRY_PERIOD"},
+		{"LEASE_DIRECTORY", "STATUS_DIR"},
+	} {
+		if os.Getenv(r[0]) != "" {
+			v.config.Warnings = append(v.config.Warnings, r[0]+" is of a fork of leader-elector, and is not read; set "+Prefix+"_"+r[1]+" in its place")
+		}
 	}
 }
 

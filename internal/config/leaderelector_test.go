@@ -1,6 +1,7 @@
 package config
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -46,6 +47,7 @@ func TestLoad_TakesWhatLeaderElectorWasTold(t *testing.T) {
 		"our label in place of theirs": {vars{"POD_LABEL": "a=b/c", "POD_NAME": "pod-1", "POD_NAMESPACE": "front"}, []vars{{"LABEL_POD_ROLE": "true", "POD_NAME": "pod-7", "STATUS_DIR": "/run"}}, nil, func(c *Config) {
 			c.StatusDir, c.PodName, c.PodNamespace, c.PodLabel = "/run", "pod-1", "front", "a=b/c"
 		}},
+		"a file lock, of which no file tells": {vars{"LOCK_TYPE": "file", "LOCK_DIR": "/lock", "STATUS_ENDPOINT": ":9999"}, nil, []string{"/tmp/leader_status/"}, func(c *Config) { c.LockType, c.LockDir, c.StatusEndpoint = File, "/lock", ":9999" }},
 		"our lease": {vars{"LEASE_DURATION": "30", "IDENTITY": "me", "NAME": "shop"}, []vars{{"STATUS_DIR": "/run"}}, nil, func(c *Config) {
 			c.StatusDir, c.Identity, c.Name = "/run", "me", "shop"
 			c.LeaseDuration, c.RenewDeadline, c.RetryPeriod = 30*time.Second, 20*time.Second, 4*time.Second
@@ -75,6 +77,22 @@ func TestLoad_WarnsOfALabelThatLeaderElectorWouldNotHaveSet(t *testing.T) {
 		surroundings(t, nil, map[string]string{"LEASE_NAME": "my-app", "NAMESPACE": "prod", "POD_NAME": "pod-7", "LABEL_POD_ROLE": value})
 		if c := mustLoadOn(t, host("my-app-0")); c.PodLabel != "" || len(c.Warnings) != 1 {
 			t.Errorf("%s: label %q, warnings %q", value, c.PodLabel, c.Warnings)
+		}
+	}
+}
+
+func TestLoad_WarnsOfWhatAForkOfLeaderElectorReads(t *testing.T) {
+	for theirs, ours := range map[string]string{
+		"LE_LEASE_DURATION": "LEASE_DURATION", "LE_RENEW_DEADLINE": "RENEW_DEADLINE", "LE_RETRY_PERIOD": "RETRY_PERIOD", "LEASE_DIRECTORY": "STATUS_DIR",
+	} {
+		surroundings(t, nil, map[string]string{"LEASE_NAME": "my-app", "NAMESPACE": "prod"})
+		t.Setenv(theirs, secret)
+		c := mustLoadOn(t, host("my-app-0"))
+		if len(c.Warnings) != 1 || !strings.HasPrefix(c.Warnings[0], theirs+" ") || !strings.Contains(c.Warnings[0], "set K8S_AWAIT_ELECTION_"+ours+" ") || strings.Contains(c.Warnings[0], secret) {
+			t.Errorf("%s: warnings %q", theirs, c.Warnings)
+		}
+		if err := os.Unsetenv(theirs); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

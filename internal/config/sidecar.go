@@ -58,11 +58,18 @@ func (v *validator) statusFile() {
 	c.StatusFile = v.path("STATUS_FILE", set.StatusFile)
 	c.StatusDir = v.path("STATUS_DIR", set.StatusDir)
 	c.StatusFileExpiry = choice(v, "STATUS_FILE_EXPIRY", set.StatusFileExpiry, "false", "true") == "true"
+	given := "STATUS_FILE"
+	if c.StatusFile == "" {
+		given = "STATUS_DIR"
+	}
 	switch {
+	case c.Sidecar && c.LockType == File && c.StatusFile+c.StatusDir != "":
+		// flock(2) knows no time in which the next leader has to wait.
+		v.wrong(c.origins.key(given), "does not go with the lock type file, whose lock is another's the moment that its holder is killed, while the file that says so stays; take another lock type, or STATUS_ENDPOINT in place of the file, or give the command itself, which then runs only while it leads", "--enabled --lock-type=file my-server")
 	case c.StatusFile != "" && c.StatusDir != "":
 		v.mistake("STATUS_DIR", "does not go with "+c.origins.key("STATUS_FILE")+", for there is one file that tells who leads; leave one of them unset, or give the directory alone")
 	case c.StatusFile == "" && c.StatusDir == "" && c.StatusFileExpiry:
-		v.mistake("STATUS_FILE_EXPIRY", "there is no file to write that into; give "+Prefix+"_STATUS_FILE or _STATUS_DIR too")
+		v.wrong(c.origins.key("STATUS_FILE_EXPIRY"), "there is no file to write that into; name one, or leave it unset", Prefix+"_STATUS_FILE="+exampleOf("STATUS_FILE"))
 	case strings.HasSuffix(c.StatusFile, "/"):
 		v.mistake("STATUS_FILE", "a directory, for it ends in a slash; give a file in it")
 	}

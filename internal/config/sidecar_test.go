@@ -269,7 +269,11 @@ func TestLoad_NamesWhatIsWrongWithASidecarInItsOwnWords(t *testing.T) {
 		{"a directory for a file", own("STATUS_FILE", "/"+secret+"/"), nil, nil, []string{"_STATUS_FILE: a directory … give a file in it"}},
 		{"a file and a directory", own("STATUS_FILE", "/"+secret, "STATUS_DIR", "/run"), nil, nil, []string{"_STATUS_DIR: does not go with K8S_AWAIT_ELECTION_STATUS_FILE"}},
 		{"an expiry that is neither true nor false", own("STATUS_FILE", "/run/leader", "STATUS_FILE_EXPIRY", secret), nil, nil, []string{"_STATUS_FILE_EXPIRY: not one of false, true"}},
-		{"an expiry without a file", own("STATUS_FILE_EXPIRY", "true"), nil, nil, []string{"_STATUS_FILE_EXPIRY: there is no file"}},
+		{"an expiry without a file", own("STATUS_FILE_EXPIRY", "true"), nil, nil, []string{"_STATUS_FILE_EXPIRY: there is no file … example K8S_AWAIT_ELECTION_STATUS_FILE=/run"}},
+		{"a file of a file lock", own("LOCK_TYPE", "file", "LOCK_DIR", "/lock", "STATUS_FILE", "/"+secret, "STATUS_FILE_EXPIRY", "true"), nil, nil, []string{"_STATUS_FILE: does not go with the lock type file … killed … another lock type … STATUS_ENDPOINT … command itself, … example --enabled"}},
+		{"a directory of a file lock", own("LOCK_TYPE", "file", "LOCK_DIR", "/lock", "STATUS_DIR", "/"+secret), nil, nil, []string{"_STATUS_DIR: does not go with the lock type file"}},
+		{"leader-elector's directory of a file lock", vars{"LOCK_TYPE": "file", "LOCK_DIR": "/lock"}, leader("STATUS_DIR", "/"+secret), nil, []string{"STATUS_DIR: does not go with the lock type file"}},
+		{"a lock type in our words beside k8s-elector's", vars{"LOCK_TYPE": secret}, nil, []string{"-election=my-app"}, []string{"K8S_AWAIT_ELECTION_LOCK_TYPE: not one of"}},
 		{"what is about a command", own("STOP_SIGNAL", "QUIT", "STOP_TIMEOUT", "5", "READINESS_PROBE_JSON", secret, "LIVENESS_PROBE_JSON", secret, "STARTUP_PROBE_JSON", secret), nil, nil, []string{
 			"_STOP_SIGNAL: is about the command, and a sidecar has none; leave it unset, or give a command and --enabled",
 			"_STOP_TIMEOUT: is about", "_READINESS_PROBE_JSON: is about", "_LIVENESS_PROBE_JSON: is about", "_STARTUP_PROBE_JSON: is about",

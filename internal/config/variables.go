@@ -137,7 +137,7 @@ var table = []row{
 	{name: "POD_LABEL", value: func(s *settings) *string { return &s.PodLabel },
 		meaning: "label that tells the leader's Pod from the others, `KEY=LEADER/STANDBY` (the values default to `leader` and `standby`), for a Service that selects by it", example: "example.org/role"},
 	{name: "STATUS_FILE", use: sidecars, value: func(s *settings) *string { return &s.StatusFile },
-		meaning: "sidecar: absolute path of a file that exists exactly while this replica leads, with its identity inside", example: "/run/leader/leader"},
+		meaning: "sidecar: absolute path of a file that exists exactly while this replica leads, with its identity inside; not with the lock type `file`", example: "/run/leader/leader"},
 	{name: "STATUS_DIR", use: sidecars, value: func(s *settings) *string { return &s.StatusDir },
 		meaning: "sidecar, in place of `STATUS_FILE`: directory for a file `leader` or a file `follower`; made if missing", example: "/run/leader"},
 	{name: "STATUS_FILE_EXPIRY", use: sidecars, value: func(s *settings) *string { return &s.StatusFileExpiry },
