@@ -35,6 +35,7 @@ func openBackend(p Program, c *config.Config, texts *parsed, log *slog.Logger) (
 	kube.LogTo(log)
 	client, err := kube.NewClient(kube.Options{
 		Kubeconfig: c.Kubeconfig,
+		Setting:    c.Key("KUBECONFIG"),
 		UserAgent:  "k8s-await-election/" + p.Version,
 	})
 	if err != nil {

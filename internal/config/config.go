@@ -262,6 +262,10 @@ func load(args []string, on machine, checks ...func(*Config) error) (*Config, er
 	return c, nil
 }
 
+// Key names a variable (given without the prefix) in the word by which its value
+// came, for those who tell of it.
+func (c *Config) Key(variable string) string { return c.origins.key(variable) }
+
 // Mistake puts the key of a variable (its name without the prefix, such as
 // SERVICE_PORTS_JSON) before what another room found wrong with its value; nil
 // stays nil.

@@ -63,6 +63,8 @@ func (v *validator) k8sElector(flags map[string]string) {
 	v.take(&set.Identity, "IDENTITY", flags, "id")
 	v.take(&set.LockNamespace, "LOCK_NAMESPACE", flags, "namespace")
 	v.take(&set.LeaseDuration, "LEASE_DURATION", flags, "ttl")
+	v.call("LOCK_TYPE", set.LockType, "-lock-type")
+	v.call("KUBECONFIG", set.Kubeconfig, "-kubeconfig")
 	v.proportions = electorProportions
 	if set.LockNamespace == "" {
 		set.LockNamespace = "default"
@@ -100,6 +102,14 @@ func (v *validator) take(place *string, variable string, flags map[string]string
 	}
 	i := slices.IndexFunc(electorFlags, func(f electorFlag) bool { return f.name == flag })
 	v.config.origins[variable] = origin{key: "-" + flag, example: "-" + flag + "=" + electorFlags[i].example}
+}
+
+// call has a variable told of by a flag that is both tools', unless the variable
+// itself was set.
+func (v *validator) call(variable, value, flag string) {
+	if _, given := v.config.origins[variable]; given || value == "" {
+		v.config.origins[variable] = origin{key: flag, example: flag + "=" + exampleOf(variable)}
+	}
 }
 
 // verbosity reads klog's flags. Of those only -v has a meaning here; what is only

@@ -192,6 +192,29 @@ func TestLoad_NeverPrintsAValue(t *testing.T) {
 	}
 }
 
+func TestKey_IsTheWordThatTheUserKnows(t *testing.T) {
+	for _, row := range []struct {
+		ours, theirs map[string]string
+		args         []string
+		want         string
+	}{
+		{map[string]string{"LOCK_NAME": "my-app", "LOCK_NAMESPACE": "prod"}, nil, nil, "K8S_AWAIT_ELECTION_KUBECONFIG"},
+		{nil, nil, []string{"-election=my-app", "-kubeconfig=/none"}, "-kubeconfig"},
+		{nil, nil, []string{"-election=my-app"}, "-kubeconfig"},
+		{map[string]string{"KUBECONFIG": "/none"}, nil, []string{"-election=my-app"}, "K8S_AWAIT_ELECTION_KUBECONFIG"},
+		{nil, map[string]string{"LEASE_NAME": "my-app", "NAMESPACE": "prod", "KUBECONFIG": "/none"}, nil, "KUBECONFIG"},
+	} {
+		surroundings(t, row.ours, row.theirs)
+		c, err := load(row.args, host("my-app-0"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.Key("KUBECONFIG"); got != row.want {
+			t.Errorf("%v, %v, %q: %s, want %s", row.ours, row.theirs, row.args, got, row.want)
+		}
+	}
+}
+
 func TestMistake_NamesWhereTheValueCameFrom(t *testing.T) {
 	environment(t, elected(nil))
 	c := mustLoad(t, "--stop-signal=x", "server")

@@ -236,8 +236,8 @@ func TestLoad_NamesWhatIsWrongWithASidecarInItsOwnWords(t *testing.T) {
 		{"no namespace in our words", vars{"LOCK_NAME": "my-app"}, nil, nil, []string{"K8S_AWAIT_ELECTION_LOCK_NAMESPACE: is required"}},
 		{"no namespace in leader-elector's", nil, vars{"LEASE_NAME": "my-app"}, nil, []string{"NAMESPACE: is required, and missing or empty; set it, for example default"}},
 
-		{"an unknown lock type", nil, nil, []string{"-election=my-app", "-lock-type=" + secret}, []string{"(--lock-type): not one of leases, configmaps, endpoints, file"}},
-		{"two locks in one, as client-go once had them", nil, nil, []string{"-election=my-app", "-lock-type", "configmapsleases"}, []string{"(--lock-type): not one of leases"}},
+		{"an unknown lock type", nil, nil, []string{"-election=my-app", "-lock-type=" + secret}, []string{"-lock-type: not one of leases, configmaps, endpoints, file; … example -lock-type=leases"}},
+		{"two locks in one, as client-go once had them", nil, nil, []string{"-election=my-app", "-lock-type", "configmapsleases"}, []string{"-lock-type: not one of leases … example -lock-type=leases"}},
 		{"a ttl under a second", nil, nil, []string{"-election=my-app", "-ttl=900ms"}, []string{"-ttl: shorter than a second … example -ttl=10s"}},
 		{"a ttl under two seconds on a ConfigMap", nil, nil, []string{"-election=my-app", "-lock-type=configmaps", "-ttl=1900ms"}, []string{"-ttl: shorter than two seconds … ConfigMap … whole seconds"}},
 		{"a ttl of nothing", nil, nil, []string{"-election=my-app", "-ttl", "0"}, []string{"-ttl: must be more than zero"}},

@@ -23,6 +23,8 @@ type Options struct {
 	// Kubeconfig is the path of a kubeconfig file, or a list of them as
 	// KUBECONFIG takes it. Empty: the service account of the Pod.
 	Kubeconfig string
+	// Setting is what sets Kubeconfig, for errors.
+	Setting string
 	// UserAgent names the program and its version to the API server, whose audit
 	// log keeps it. Each transport adds its purpose. Empty: k8s-await-election.
 	UserAgent string
@@ -49,7 +51,7 @@ type Client struct {
 //
 // A token in a file is read for every request, so that rotation needs nothing.
 func NewClient(options Options) (*Client, error) {
-	config, err := loadConfig(options.Kubeconfig)
+	config, err := loadConfig(options.Kubeconfig, options.Setting)
 	if err != nil {
 		return nil, err
 	}
@@ -77,12 +79,12 @@ func NewClient(options Options) (*Client, error) {
 
 // loadConfig never wraps an error of the parser or the validator: they quote the
 // file, which holds keys and tokens.
-func loadConfig(kubeconfig string) (*rest.Config, error) {
+func loadConfig(kubeconfig, setting string) (*rest.Config, error) {
 	if kubeconfig == "" {
 		config, err := rest.InClusterConfig()
 		switch {
 		case errors.Is(err, rest.ErrNotInCluster):
-			return nil, errors.New("find the API server: this is not a Pod of a cluster (KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set): set K8S_AWAIT_ELECTION_KUBECONFIG to a kubeconfig file, or use K8S_AWAIT_ELECTION_LOCK_TYPE=file without a cluster")
+			return nil, fmt.Errorf("find the API server: this is not a Pod of a cluster (KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set): set %s to a kubeconfig file, or use K8S_AWAIT_ELECTION_LOCK_TYPE=file without a cluster", setting)
 		case err != nil:
 			return nil, fmt.Errorf("read the service account of the Pod: %w: set automountServiceAccountToken: true", err)
 		}
@@ -100,7 +102,7 @@ func loadConfig(kubeconfig string) (*rest.Config, error) {
 	}
 	// In a list files may be missing, as kubectl has it.
 	if missing != nil && (!found || !errors.Is(missing, os.ErrNotExist)) {
-		return nil, fmt.Errorf("read kubeconfig: %w: correct K8S_AWAIT_ELECTION_KUBECONFIG, or unset it to use the service account of the Pod", missing)
+		return nil, fmt.Errorf("read kubeconfig: %w: correct %s, or leave it out to use the service account of the Pod", missing, setting)
 	}
 	loaded, err := rules.Load()
 	if err != nil {

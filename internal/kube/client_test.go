@@ -9,8 +9,8 @@ import (
 
 func TestNewClient_OutsideAClusterSaysWhatToSet(t *testing.T) {
 	t.Setenv("KUBERNETES_SERVICE_HOST", "")
-	_, err := NewClient(Options{})
-	if err == nil || !strings.Contains(err.Error(), "KUBECONFIG") || !strings.Contains(err.Error(), "LOCK_TYPE=file") {
+	_, err := NewClient(Options{Setting: "-kubeconfig"})
+	if err == nil || !strings.Contains(err.Error(), "set -kubeconfig to") || !strings.Contains(err.Error(), "LOCK_TYPE=file") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -26,8 +26,8 @@ func TestNewClient_NamesTheKubeconfigAndARemedyButNotItsContent(t *testing.T) {
 		return path
 	}
 	for path, remedy := range map[string]string{
-		filepath.Join(dir, "missing"):          "correct K8S_AWAIT_ELECTION_KUBECONFIG",
-		dir:                                    "correct K8S_AWAIT_ELECTION_KUBECONFIG",
+		filepath.Join(dir, "missing"):          "correct -kubeconfig",
+		dir:                                    "correct -kubeconfig",
 		file("garbage", "users: secret-token"): "config view",
 		file("no-yaml", "\tsecret-token: ["):   "config view",
 		file("empty", ""):                      "config view",
@@ -39,7 +39,7 @@ func TestNewClient_NamesTheKubeconfigAndARemedyButNotItsContent(t *testing.T) {
 			"contexts":[{"name":"c","context":{"cluster":"c","user":"c"}}],"users":[{"name":"c","user":{"token":"secret-token"}}],
 			"clusters":[{"name":"c","cluster":{"server":"https://127.0.0.1:1","certificate-authority":"/does/not/exist"}}]}`): "config view",
 	} {
-		_, err := NewClient(Options{Kubeconfig: path})
+		_, err := NewClient(Options{Kubeconfig: path, Setting: "-kubeconfig"})
 		if err == nil {
 			t.Errorf("%s: no error", path)
 			continue
