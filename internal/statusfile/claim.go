@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -57,6 +58,8 @@ type sign interface {
 	touch() error
 	// lower returns nil once no claim is to be seen.
 	lower() error
+	// shown reports whether a claim is to be seen.
+	shown() bool
 	// follow shows that this process stands by. There is no claim to be seen.
 	follow(text string) error
 }
@@ -70,6 +73,8 @@ type Claim struct {
 	changed chan struct{}
 	// told is what was last logged of what goes on failing.
 	told string
+	// shared: it was logged that others write the same files.
+	shared sync.Once
 }
 
 var _ gate.Spawner = (*Claim)(nil)
@@ -89,12 +94,25 @@ func New(o Options) (*Claim, error) {
 	}
 	switch err := f.prepare(o.Identity); {
 	case err == nil:
+		o.tellForm()
 		return newClaim(o, f), nil
 	case o.Optional && f.lower() == nil:
 		o.Logger.Warn("no status file is written", "err", err)
 		return newClaim(o, noFiles{}), nil
 	default:
 		return nil, err
+	}
+}
+
+// tellForm: an application that looks for the other form would never lead.
+func (o Options) tellForm() {
+	switch {
+	case o.Dir != "":
+		o.Logger.Info("keeps the file leader or the file follower in a directory", "directory", o.Dir)
+	case o.Optional:
+		o.Logger.Info("keeps a file that is there while this replica leads; for a directory with a file leader or follower set STATUS_DIR", "file", o.File)
+	default:
+		o.Logger.Info("keeps a file that is there while this replica leads", "file", o.File)
 	}
 }
 
@@ -154,6 +172,9 @@ func (c *Claim) Run(ctx context.Context) {
 
 // standBy puts right what says whether this process leads: it does not.
 func (c *Claim) standBy() {
+	if c.sign.shown() { // the own one has been seen to be gone
+		c.tellOfOthers("the leader file of another process was there, and is removed")
+	}
 	err := c.sign.lower()
 	if err == nil {
 		err = c.sign.follow(c.options.Identity)
@@ -214,7 +235,11 @@ func (c *Claim) keep(p *process) {
 }
 
 func (c *Claim) renew(p *process) error {
-	if c.options.Expires == nil && c.sign.touch() == nil {
+	err := c.sign.touch()
+	if errors.Is(err, syscall.ENOENT) {
+		c.tellOfOthers("the leader file was removed by another process, and is written again")
+	}
+	if err == nil && c.options.Expires == nil {
 		return nil
 	}
 	return c.sign.raise(c.text(p), p.may)
@@ -228,6 +253,15 @@ func (c *Claim) text(p *process) string {
 	}
 	expiry := time.Now().Add(c.options.Expires()).UTC().Truncate(time.Millisecond)
 	return fmt.Sprintf("%s\n%s\n%s\n", c.options.Identity, expiry.Format("2006-01-02T15:04:05.000Z07:00"), p.token)
+}
+
+// tellOfOthers warns once: two sidecars that share a file each undo what the other
+// has said.
+func (c *Claim) tellOfOthers(what string) {
+	c.shared.Do(func() {
+		c.options.Logger.Warn(what+": give each sidecar and each election a status file or directory of its own",
+			"path", c.options.Dir+c.options.File)
+	})
 }
 
 // tell logs what goes on failing once, and that it is over.

@@ -24,6 +24,8 @@ type board struct {
 	mu    sync.Mutex
 	story []string
 	hook  func(operation string) error
+	// others: somebody else's leader file is to be seen.
+	others atomic.Bool
 }
 
 func (b *board) note(operation, text string) error {
@@ -48,6 +50,7 @@ func (b *board) raise(text string, may func() bool) error {
 	return b.note("raise", text)
 }
 func (b *board) touch() error             { return b.note("touch", "") }
+func (b *board) shown() bool              { return b.others.Load() }
 func (b *board) lower() error             { return b.note("lower", "") }
 func (b *board) follow(text string) error { return b.note("follow", text) }
 
@@ -135,6 +138,66 @@ func TestClaim_WritesALeaderFileAnewThatSomebodyHasRemoved(t *testing.T) {
 	})
 }
 
+func TestClaim_WarnsOnceOfOthersThatWriteItsFiles(t *testing.T) {
+	t.Parallel()
+	const remedy = "a status file or directory of its own"
+	for _, expiry := range []bool{false, true} {
+		var log strings.Builder // read and written by turns
+		told := func(o *Options) {
+			o.Dir, o.Logger = "/run/leader", slog.New(slog.NewTextHandler(&log, nil))
+			if expiry {
+				o.Expires = func() time.Duration { return time.Minute }
+			}
+		}
+		inBubble(t, told, func(t *testing.T, c *Claim, b *board) {
+			p, err := c.Start(extra, always)
+			must(t, err)
+			b.on(func(operation string) error {
+				if operation == "touch" {
+					return syscall.ENOENT
+				}
+				return nil
+			})
+			time.Sleep(3*touchPeriod + time.Second)
+			must(t, p.Sweep(t.Context()))
+		})
+		if got := log.String(); strings.Count(got, remedy) != 1 || !strings.Contains(got, "removed by another") || !strings.Contains(got, "/run/leader") {
+			t.Errorf("leading, expiry %t: %s", expiry, got)
+		}
+		log.Reset()
+		inBubble(t, told, func(t *testing.T, _ *Claim, b *board) {
+			time.Sleep(3*touchPeriod + time.Second)
+			synctest.Wait()
+			if log.Len() > 0 {
+				t.Errorf("alone: %s", &log)
+			}
+			b.others.Store(true)
+			time.Sleep(3 * touchPeriod)
+		})
+		if got := log.String(); strings.Count(got, remedy) != 1 || !strings.Contains(got, "of another process was there") {
+			t.Errorf("standing by, expiry %t: %s", expiry, got)
+		}
+	}
+}
+
+func TestNew_SaysWhichFormIsKept(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for want, o := range map[string]Options{
+		"in a directory\" directory=" + dir + "/d": {Dir: dir + "/d"},
+		"replica leads\" file=" + dir + "/f":       {File: dir + "/f"},
+		"set STATUS_DIR\" file=" + dir + "/g":      {File: dir + "/g", Optional: true},
+	} {
+		var log strings.Builder
+		o.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		_, err := New(o)
+		must(t, err)
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("said %s, want %s", &log, want)
+		}
+	}
+}
+
 func TestClaim_WritesExpiryAndTokenAtEachRenewal(t *testing.T) {
 	t.Parallel()
 	var left atomic.Int64
@@ -150,7 +213,7 @@ func TestClaim_WritesExpiryAndTokenAtEachRenewal(t *testing.T) {
 		time.Sleep(100 * time.Millisecond)
 		left.Store(int64(14 * time.Second))
 		c.Changed()
-		want(t, b, line(14*time.Second))
+		want(t, b, "touch, "+line(14*time.Second))
 		must(t, p.Sweep(t.Context()))
 	})
 }

@@ -24,6 +24,7 @@ func (noFiles) raise(_ string, may func() bool) error {
 }
 func (noFiles) touch() error        { return nil }
 func (noFiles) lower() error        { return nil }
+func (noFiles) shown() bool         { return false }
 func (noFiles) follow(string) error { return nil }
 
 // files are the leader file and, in a directory of their own, the follower file.
@@ -95,6 +96,11 @@ func (f files) lower() error {
 	return err
 }
 
+// shown implements sign.
+func (f files) shown() bool {
+	return unix.Lstat(filepath.Join(f.folder, f.leader), &unix.Stat_t{}) == nil
+}
+
 // follow implements sign.
 func (f files) follow(text string) error {
 	if f.follower == "" {
@@ -120,7 +126,7 @@ func (f files) in(do func(folder int) error) error {
 	}
 	folder, err := unix.Open(f.folder, flags, 0)
 	if errors.Is(err, syscall.ENOENT) && f.follower != "" {
-		if err = os.MkdirAll(f.folder, 0o755); err == nil {
+		if err = makeFolder(f.folder); err == nil {
 			folder, err = unix.Open(f.folder, flags, 0)
 		}
 	}
@@ -129,6 +135,28 @@ func (f files) in(do func(folder int) error) error {
 	}
 	defer func() { _ = unix.Close(folder) }()
 	return do(folder)
+}
+
+// makeFolder makes a directory, and those above it that are missing, so that every
+// container of the Pod can look into them, whatever the umask.
+func makeFolder(path string) error {
+	err := os.Mkdir(path, 0o755)
+	if parent := filepath.Dir(path); errors.Is(err, syscall.ENOENT) && parent != path {
+		if err = makeFolder(parent); err == nil {
+			err = os.Mkdir(path, 0o755)
+		}
+	}
+	switch {
+	case errors.Is(err, syscall.EEXIST): // somebody else's, made meanwhile
+		return nil
+	case err != nil:
+		return err
+	}
+	made, err := unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(unix.Fchmod(made, 0o755), unix.Close(made))
 }
 
 // temporary is the name under which a file is written. It is always the same, so

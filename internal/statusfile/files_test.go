@@ -232,6 +232,19 @@ func TestPrepare_NamesThePathAndARemedy(t *testing.T) {
 	}
 }
 
+func TestShown_TellsOfTheLeaderFileAlone(t *testing.T) {
+	t.Parallel()
+	f := directory(t.TempDir())
+	must(t, f.prepare("pod-a"))
+	if f.shown() {
+		t.Error("a follower's")
+	}
+	must(t, f.raise("pod-a", always))
+	if !f.shown() {
+		t.Error("not a leader's")
+	}
+}
+
 func TestTouch_SetsTheTimeAndMissesAFileThatIsGone(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

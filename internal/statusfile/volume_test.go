@@ -42,6 +42,31 @@ func onVolume(t *testing.T, f func(dir string, readOnly func() error) error) {
 	}
 }
 
+// A hardened image's user has a umask that lets nobody else in.
+func TestDirectory_CanBeReadByAllWhateverTheUmask(t *testing.T) {
+	t.Parallel()
+	onVolume(t, func(dir string, _ func() error) error {
+		theirs := filepath.Join(dir, "theirs")
+		unix.Umask(0o077) // of this thread, which has unshared its mounts
+		if err := os.Mkdir(theirs, 0o700); err != nil {
+			return err
+		}
+		if err := directory(filepath.Join(theirs, "a", "b")).prepare("pod-a"); err != nil {
+			return err
+		}
+		for path, want := range map[string]os.FileMode{"": 0o700, "a": 0o755, "a/b": 0o755, "a/b/follower": 0o644} {
+			info, err := os.Stat(filepath.Join(theirs, path))
+			if err != nil {
+				return err
+			}
+			if info.Mode().Perm() != want {
+				t.Errorf("%q has the mode %o, want %o", path, info.Mode().Perm(), want)
+			}
+		}
+		return nil
+	})
+}
+
 // A file system that has found an error in itself becomes read-only.
 func TestLower_KnowsAFileThatIsGoneFromOneThatCannotBeRemoved(t *testing.T) {
 	t.Parallel()
