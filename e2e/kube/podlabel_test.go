@@ -171,7 +171,7 @@ func TestPodLabel_IsTakenAwayLaterWhereThatFailed(t *testing.T) {
 	if err := p.Empty(t.Context(), false); err == nil {
 		t.Error("it did not fail")
 	}
-	eventually(t, "it is tried again", func() bool { return strings.Contains(log.String(), "publishing did not succeed") })
+	eventually(t, "it is tried again", func() bool { return strings.Count(log.String(), "publishing did not succeed") > 1 })
 	failing.Store(false)
 	awaitRole(t, ns, "db-0", "standby")
 }
@@ -292,6 +292,15 @@ func TestPodLabel_OfAPodThatIsNotThereIsToldOnceWithARemedy(t *testing.T) {
 			if warned := strings.Contains(log.String(), "level=WARN"); warned == guessed {
 				t.Errorf("warned: %v\n%s", warned, log)
 			}
+			leading, stop := context.WithCancel(t.Context())
+			var published sync.WaitGroup
+			published.Go(func() { p.Publish(leading) })
+			eventually(t, "it is tried standing by and leading", func() bool { return strings.Count(log.String(), "publishing did not succeed") > 1 })
+			if err := p.Empty(t.Context(), false); (err == nil) != guessed {
+				t.Errorf("emptying: %v", err)
+			}
+			stop()
+			published.Wait()
 		})
 	}
 }

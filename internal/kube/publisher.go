@@ -235,7 +235,7 @@ func (p *Publisher) Empty(ctx context.Context, followed bool) error {
 	var all sync.WaitGroup
 	for i, d := range current {
 		all.Go(func() {
-			if err := d.empty(ctx); err != nil {
+			if err := d.empty(ctx); err != nil && !p.guessed(err) {
 				errs[i] = fmt.Errorf("take the traffic off this Pod: %w", err)
 			}
 		})
@@ -395,6 +395,11 @@ func (p *Publisher) watch(ctx context.Context, d destination, differs *atomic.Bo
 	}
 }
 
+// guessed: it is about a Pod of which nobody has said that there is one.
+func (p *Publisher) guessed(err error) bool {
+	return p.options.PodGuessed && errors.As(err, new(noPodError))
+}
+
 // retry does it until it succeeds, or ctx ends: false then. What only somebody's
 // hand can mend is told once.
 func (p *Publisher) retry(ctx context.Context, what string, do func(context.Context) error) bool {
@@ -409,7 +414,7 @@ func (p *Publisher) retry(ctx context.Context, what string, do func(context.Cont
 		}
 		delay := pause.next(err)
 		level := slog.LevelWarn
-		if noPod := (noPodError{}); delay >= refusedPause && err.Error() == told || p.options.PodGuessed && errors.As(err, &noPod) {
+		if delay >= refusedPause && err.Error() == told || p.guessed(err) {
 			level = slog.LevelDebug
 		}
 		told = err.Error()
