@@ -112,7 +112,7 @@ func connect(p Program, c *config.Config, texts *parsed, signals <-chan os.Signa
 	var others sync.WaitGroup
 	if c.StatusEndpoint != "" || c.HealthEndpoint != "" {
 		server = status.New(status.Options{
-			Source:   source{election, work.losing},
+			Source:   source{election, c.Identity, work.losing},
 			Probes:   work.probes,
 			Metrics:  metrics,
 			Identity: c.Identity,

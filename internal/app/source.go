@@ -12,12 +12,17 @@ import (
 // source is the elector's status in the words of the HTTP server.
 type source struct {
 	election *elector.Elector
+	// identity is this candidate's.
+	identity string
 	// losing says what happens once the lease is lost.
 	losing string
 }
 
 func (s source) Snapshot() status.Snapshot {
-	now := s.election.Status()
+	return s.of(s.election.Status())
+}
+
+func (s source) of(now elector.Status) status.Snapshot {
 	snapshot := status.Snapshot{
 		Holding:     now.Holding,
 		ExpiresIn:   now.ExpiresIn,
@@ -49,6 +54,8 @@ func (s source) Snapshot() status.Snapshot {
 		snapshot.Reason = "the lock has not been read yet"
 	case now.HolderIdentity == "":
 		snapshot.Reason = "stands by, nobody holds the lease"
+	case now.HolderIdentity == s.identity: // as after a term, until others are seen to lead
+		snapshot.Reason = "stands by, nobody else is known to hold the lease"
 	default:
 		snapshot.Reason = fmt.Sprintf("stands by, %s holds the lease", now.HolderIdentity)
 	}
