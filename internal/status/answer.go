@@ -216,8 +216,11 @@ const (
 	exposition = "text/plain; version=0.0.4; charset=utf-8"
 )
 
-// send writes an answer at once: by the given time, if any, or not at all. A
-// reader that has gone away is no error.
+// send writes an answer at once: by the given time, if any, or not at all. The time
+// is looked at before the write, which hands it to the kernel: where the process is
+// stopped in between, or the way is long, a claim arrives after its lease has ended.
+// Its lease_expires_in_seconds counts from its making, so that a reader who counts
+// from when it asked is on the safe side. A reader that has gone away is no error.
 func send(w http.ResponseWriter, until time.Time, code int, kind string, body []byte) {
 	// The server has no write timeout of its own, which would also count how
 	// long a probe takes, so each answer sets one. A writer without deadlines

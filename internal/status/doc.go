@@ -6,7 +6,8 @@
 // Snapshot at the very end of making an answer, after any probe that took its
 // time, and an answer that claims it and cannot be handed to the kernel while
 // the lease is valid is dropped with its connection. How long it is on its way
-// is beyond the server; lease_expires_in_seconds tells a reader who must know.
+// is beyond the server, and so is a stop of the process at the very moment of the
+// write: a reader who must know counts lease_expires_in_seconds from when it asked.
 //
 // It refuses to say anything about the command itself (Probes does), and to be
 // private: it has no secrets and asks for none.
