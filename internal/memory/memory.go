@@ -10,30 +10,27 @@ import (
 )
 
 const (
-	// stayPeriod is how often StaySmall lets go of what is not needed.
+	// stayPeriod is between two times at which StaySmall lets go of it.
 	stayPeriod = time.Minute
 	// stayPercent has Go's runtime collect garbage at half of the 4 MB that it
 	// waits for otherwise, between two of these minutes.
 	stayPercent = 50
 )
 
-// ShedStartup lets go of the memory that only the start needed.
-func ShedStartup() {
-	debug.FreeOSMemory()
-	pages.Shed()
-}
-
-// StaySmall keeps a sidecar small, whose memory is in each Pod besides an
-// application's: each answer over HTTP leaves garbage, and maps more of the
+// StaySmall lets go of what only the start needed, after `first`, and of what was
+// needed since then each minute: a gate counts to its application's memory, a sidecar
+// is in each Pod, and each term or answer over HTTP leaves garbage, and maps more of the
 // program's own file. It returns when ctx ends.
-func StaySmall(ctx context.Context) {
+func StaySmall(ctx context.Context, first time.Duration) {
 	debug.SetGCPercent(stayPercent)
-	again := time.NewTicker(stayPeriod)
-	defer again.Stop()
+	next := time.NewTimer(first)
+	defer next.Stop()
 	for {
 		select {
-		case <-again.C:
-			ShedStartup()
+		case <-next.C:
+			debug.FreeOSMemory()
+			pages.Shed()
+			next.Reset(stayPeriod)
 		case <-ctx.Done():
 			return
 		}
