@@ -265,7 +265,7 @@ func (j *judge) deposed(p *process) {
 // bound is how long after the last change of the record by others, and after
 // the last trouble of its own, a candidate leads at the latest.
 func (j *judge) bound(p *process) time.Duration {
-	return time.Duration(1.02*float64(max(j.longest, p.seen))) + 5*p.retry/2 + 500*time.Millisecond
+	return time.Duration(1.02*float64(max(j.longest, p.seen, p.waited))) + 5*p.retry/2 + 500*time.Millisecond
 }
 
 // led reports whether somebody leads.

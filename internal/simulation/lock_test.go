@@ -270,10 +270,19 @@ func tell(obs elector.Observation) string {
 	return fmt.Sprintf("held by %s for %v", r.HolderIdentity, r.LeaseDuration)
 }
 
-// saw takes note that the process has been told of a holder. w.mu is held.
+// saw takes note that the process has been told of a holder. By old news no shorter
+// lease is believed. w.mu is held.
 func (p *process) saw(obs elector.Observation) {
-	if obs.Record.HolderIdentity != "" {
-		p.seen = obs.Record.LeaseDuration
+	before := p.newest
+	p.newest = max(before, obs.Revision)
+	switch r := obs.Record; {
+	case r.HolderIdentity == "":
+	case obs.Revision <= before:
+		p.seen = max(p.seen, r.LeaseDuration)
+	case r.HolderIdentity == p.identity:
+		p.seen, p.waited = r.LeaseDuration, p.seen
+	default:
+		p.seen, p.waited = r.LeaseDuration, 0
 	}
 }
 

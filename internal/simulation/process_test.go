@@ -80,6 +80,10 @@ type process struct {
 	// seen is the duration of the last holder's lease that it was told of; zero:
 	// of none.
 	seen time.Duration
+	// waited is what seen was before it was told of its own lease.
+	waited time.Duration
+	// newest is the highest revision that it was told of.
+	newest uint64
 	// othersChanged is when anybody else last changed the record.
 	othersChanged time.Duration
 }
