@@ -315,11 +315,11 @@ func (s spawner) Start(extra []string, may func() bool) (Process, error) {
 	if !may() {
 		return nil, errors.New("too late")
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.command.fails != nil {
 		return nil, p.command.fails
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	process := &process{
 		p: p, command: p.command, extra: extra, exited: make(chan struct{}),
 		pid: 1000 + len(p.processes), from: p.w.story.now(),

@@ -22,6 +22,13 @@ func unable(p *pod) {
 	p.config.StandByWhenLost = true
 }
 
+// henceforth changes how the commands that are started from now on behave.
+func (p *pod) henceforth(change func(*command)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	change(&p.command)
+}
+
 func TestGate_EndsWhenItCannotLeadUnlessItIsToStandByAgain(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(w *world) {
@@ -64,7 +71,7 @@ func TestGate_RestsLongerAndLongerWhenItCannotLead(t *testing.T) {
 		if got, want := rests(), []time.Duration{retry, 2 * retry, 4 * retry, lease, lease, lease}; !slices.Equal(got, want) {
 			t.Errorf("between its elections it rests for %v, want %v\n%s", got, want, w.story)
 		}
-		a.command.fails = nil
+		a.henceforth(func(c *command) { c.fails = nil })
 		w.after(lease)
 		a.wantRunning()
 		w.when("a", "started")
@@ -73,7 +80,7 @@ func TestGate_RestsLongerAndLongerWhenItCannotLead(t *testing.T) {
 		before := len(rests())
 		t0 := a.cutOff()
 		w.at(t0 + lease)
-		a.command.fails = errUnable
+		a.henceforth(func(c *command) { c.fails = errUnable })
 		a.link.heal()
 		w.after(lease)
 		if got := rests()[before:]; len(got) == 0 || got[0] != retry {
@@ -106,7 +113,7 @@ func TestGate_GivesTheLeaseUpWhenWhatItStartedCannotBeDone(t *testing.T) {
 		})
 		w.at(blink)
 		w.wantOrder("a exited 1", "a swept", "a emptied", "a released")
-		a.command.unable = nil
+		a.henceforth(func(c *command) { c.unable = nil })
 		w.after(retry)
 		a.wantRunning()
 		if n := len(w.story.times("a", "started")); n != 2 {
