@@ -36,6 +36,7 @@ help: ## list the targets
 	@echo "  BENCH_RUNS=10          bench: runs per figure; BENCH_ARGS=… more options"
 	@echo "  SOAK=1h                soak: for how long"
 	@echo "  SEED=… DURATION=60s    chaos: which faults, for how long, on how many; REPLICAS=5"
+	@echo "  ACCEL=tcg KERNEL=…     clocks: without KVM; another kernel than apt's; CLOCKS=… which tests"
 	@echo "  ENGINE=docker          image: docker, podman or buildah, if not the first found"
 	@echo "  IMAGE=…  VERSION=…     image: its name and tag"
 	@echo "  KUBEBUILDER_ASSETS=…   directory of kube-apiserver and etcd, if not built here"
@@ -218,6 +219,21 @@ chaos: build assets ## hurt replicas in every way and prove that never two ran a
 	@cd e2e/chaos && KUBEBUILDER_ASSETS=$(abspath $(ASSETS)) unshare --mount \
 		go test -count=1 -timeout=0 -run='^TestChaos$$' -gate=$(abspath $(GATE)) \
 		-seed=$(SEED) -duration=$(DURATION) -replicas=$(REPLICAS) -keep=$(CHAOS)
+
+KERNEL ?=
+ACCEL ?=
+CLOCKS ?= StepOfTheWallClock|TestSuspend|TestPause
+
+.PHONY: clocks
+clocks: build assets ## set the clock, suspend and pause, in a virtual machine (qemu; KVM if there is one)
+	@mkdir -p bin/tools
+	@CGO_ENABLED=0 go -C e2e build -trimpath -ldflags '-s -w' -o ../bin/tools/ ./machine ./gate/stage/actor
+	@CGO_ENABLED=0 go -C e2e test -c -trimpath -ldflags '-s -w' -o ../bin/tools/gate.test ./gate
+	@kernel='$(KERNEL)'; kernel=$${kernel:-$$(e2e/machine/kernel $(CACHE)/machine)}; \
+	bin/tools/machine -kernel "$$kernel" -accel '$(ACCEL)' \
+		$(addprefix -file ,$(GATE) bin/tools/actor bin/tools/gate.test $(ASSETS)/kube-apiserver $(ASSETS)/etcd) \
+		env KUBEBUILDER_ASSETS=/ /gate.test -test.v '-test.run=$(CLOCKS)' \
+		-gate=/$(notdir $(GATE)) -actor=/actor -machine=/dev/ttyS1
 
 # ------------------------------------------------------------- a real cluster
 

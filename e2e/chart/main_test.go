@@ -45,7 +45,7 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer func() { _ = os.RemoveAll(folder) }()
-	if programs, err = stage.Build(folder, *binary); err != nil {
+	if programs, err = stage.Build(folder, stage.Programs{Gate: *binary}); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}

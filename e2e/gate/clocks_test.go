@@ -1,14 +1,15 @@
 package gate
 
 import (
-	"flag"
+	"context"
 	"os"
 	"os/exec"
 	"syscall"
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/k8s-await-election/k8s-await-election/e2e/gate/stage"
 )
@@ -26,25 +27,36 @@ func ageing(t *testing.T) []string {
 	return wrapper
 }
 
-// awaitRenewals waits until the lease has been renewed a number of times, and looks
-// on the way that nobody but its holder leads.
+// awaitRenewals waits until the lease has been written a number of times, and looks
+// on the way that nobody but its holder leads. It watches: who asks over and over leaves
+// an emulated processor no time for the gates.
 func awaitRenewals(t *testing.T, s *stage.Stage, times int, holder, other *stage.Container) {
 	t.Helper()
-	last := s.Lease().ResourceVersion
-	s.Await("the lease is renewed", func() bool {
-		lease := s.Lease()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	writes, err := server.Client().CoordinationV1().Leases(s.Namespace).Watch(ctx, metav1.ListOptions{
+		FieldSelector: "metadata.name=" + stage.LockName, ResourceVersion: s.Lease().ResourceVersion,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer writes.Stop()
+	for event := range writes.ResultChan() {
+		lease, ok := event.Object.(*coordinationv1.Lease)
+		if !ok {
+			t.Fatalf("instead of a lease the watch brings %v", event.Object)
+		}
 		if got := *lease.Spec.HolderIdentity; got != holder.Pod.Name {
 			t.Fatalf("the lease is held by %q", got)
 		}
 		if other.Line(`msg="command started"`) != "" {
 			t.Fatalf("%s has started its command while that of %s lives", other.Pod.Name, holder.Pod.Name)
 		}
-		if lease.ResourceVersion != last {
-			last = lease.ResourceVersion
-			times--
+		if times--; times == 0 {
+			return
 		}
-		return times <= 0
-	})
+	}
+	t.Fatalf("%d renewals too few", times)
 }
 
 // The commands here keep no record: its times would be those of another namespace.
@@ -86,38 +98,31 @@ func TestClocks_OfOtherTimeNamespacesMakeNoDifference(t *testing.T) {
 	}
 }
 
-var stepWallClock = flag.Duration("step-wall-clock", 0, "run the test that sets the machine's clock, for some seconds, forward and back by this `time`")
+// steps of the wall clock.
+var steps = []time.Duration{24 * time.Hour, -10 * time.Minute, 10 * time.Minute, -24 * time.Hour}
 
-// Not parallel to others: it is everybody's clock.
+// base is how far the wall clock is ahead before it is set by one of them: at any time
+// before it was started, the API server's certificates are not valid yet.
+const base = 48 * time.Hour
+
 func TestClocks_StepOfTheWallClockCostsALeaderNothingAndGivesACandidateNothing(t *testing.T) {
-	step := *stepWallClock
-	if step == 0 {
-		t.Skip("sets the machine's clock; asked for by -step-wall-clock=10m, say")
-	}
-	stage.NeedRoot(t)
-	s := guardStage(t)
+	needMachine(t)
+	s := machineStage(t)
 	a := s.Start(stage.Pod{Name: "a"})
 	s.AwaitLeader(a)
 	b := s.Start(stage.Pod{Name: "b"})
 	s.AwaitStandby(b)
-	// What the wall clock shows is told from how far it is ahead of the other, so
-	// that it is right again at the end.
-	offset := wall(t) - boottime(t)
-	set := func(ahead time.Duration) {
-		now := unix.NsecToTimespec(int64(boottime(t) + offset + ahead))
-		if err := unix.ClockSettime(unix.CLOCK_REALTIME, &now); err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Cleanup(func() { set(0) })
 
-	const many = 5
-	for _, ahead := range []time.Duration{step, 0, -step, 0} {
+	set := wallClock(t)
+	for _, by := range steps {
+		const many = 10 // for more than a lease
+		set(base)
+		awaitRenewals(t, s, 2, a, b)
 		before := s.Lease().Spec.RenewTime.Time
-		set(ahead)
+		set(base + by)
 		awaitRenewals(t, s, many, a, b)
-		t.Logf("clock %v ahead: the lease's renewTime went on by %v in %d renewals",
-			ahead, s.Lease().Spec.RenewTime.Sub(before).Round(time.Millisecond), many)
+		t.Logf("wall clock set by %v: the lease's renewTime went on by %v in %d renewals",
+			by, s.Lease().Spec.RenewTime.Sub(before).Round(time.Millisecond), many)
 	}
 	if runs := s.Runs(); len(runs) != 1 || runs[0].Ended {
 		t.Errorf("runs %v, want the leader's to go on", runs)
@@ -127,16 +132,51 @@ func TestClocks_StepOfTheWallClockCostsALeaderNothingAndGivesACandidateNothing(t
 			t.Errorf("the leader says %s", said)
 		}
 	}
-	set(step)
 	a.Signal(syscall.SIGTERM)
 	s.AwaitLeader(b)
 }
 
-func wall(t *testing.T) time.Duration {
-	t.Helper()
-	var now unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_REALTIME, &now); err != nil {
-		t.Fatal(err)
+// The leader is killed, so that nobody writes its record anew: to who believes the
+// wall clock it is old at once, or made in the future.
+func TestClocks_StepOfTheWallClockChangesNothingAboutAnExpiry(t *testing.T) {
+	for _, by := range steps {
+		t.Run(by.String(), func(t *testing.T) {
+			needMachine(t)
+			s := machineStage(t)
+			a := s.Start(stage.Pod{Name: "a"})
+			s.AwaitLeader(a)
+			b := s.Start(stage.Pod{Name: "b"})
+			s.AwaitStandby(b)
+
+			set := wallClock(t)
+			set(base)
+			renewed := kill(t, s, a)
+			set(base + by)
+			s.AwaitLeader(b)
+			waited := s.Runs()[1].Started - renewed.boottime
+			t.Logf("wall clock set by %v: b starts %.3fs after the last renewal, of a lease of %v", by, waited.Seconds(), machineLease)
+			if waited < machineLease {
+				t.Errorf("b starts %v too early", machineLease-waited)
+			}
+		})
 	}
-	return time.Duration(now.Nano())
+}
+
+// kill kills the leader right after a renewal, and returns an instant directly
+// before that: no candidate can have received it earlier.
+func kill(t *testing.T, s *stage.Stage, c *stage.Container) (renewed clocks) {
+	t.Helper()
+	renewed = readClocks(t)
+	first := s.Lease().ResourceVersion
+	s.Await("the lease is renewed", func() bool {
+		now := readClocks(t)
+		if s.Lease().ResourceVersion != first {
+			return true
+		}
+		renewed = now
+		return false
+	})
+	c.Signal(syscall.SIGKILL)
+	s.AwaitExit(c)
+	return renewed
 }

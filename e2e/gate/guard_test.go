@@ -322,11 +322,7 @@ func tell(t *testing.T, s *stage.Stage, stopped time.Duration) {
 
 func boottime(t *testing.T) time.Duration {
 	t.Helper()
-	var now unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &now); err != nil {
-		t.Fatal(err)
-	}
-	return time.Duration(now.Nano())
+	return reading(t, unix.CLOCK_BOOTTIME)
 }
 
 // processes are the pids of all processes for which a condition holds.

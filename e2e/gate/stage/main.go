@@ -13,9 +13,11 @@ import (
 // Main is the TestMain of a package with stages: it builds the programs, starts
 // the API server that all its stages share, hands them over, runs the tests and
 // removes everything. It returns the exit status. The flags of the package must
-// have been made; Main adds -gate and reads them all.
+// have been made; Main adds -gate and -actor and reads them all.
 func Main(m *testing.M, share func(*apiserver.Server, Programs)) (status int) {
-	binary := flag.String("gate", "", "test this `binary` in place of one that is built now")
+	var made Programs
+	flag.StringVar(&made.Gate, "gate", "", "test this `binary` in place of one that is built now")
+	flag.StringVar(&made.Actor, "actor", "", "give the gates this `binary` as their command in place of one that is built now")
 	flag.Parse()
 	failed := func(err error) bool {
 		if err != nil {
@@ -29,7 +31,7 @@ func Main(m *testing.M, share func(*apiserver.Server, Programs)) (status int) {
 		return status
 	}
 	defer func() { failed(os.RemoveAll(folder)) }()
-	programs, err := Build(folder, *binary)
+	programs, err := Build(folder, made)
 	if failed(err) {
 		return status
 	}

@@ -13,20 +13,23 @@ type Programs struct {
 	Gate, Actor string
 }
 
-// Build makes both programs in the directory, the gate as it is delivered:
-// static. Where gate is not empty it is the path of one that is there already. An
-// error holds what the compiler said. The caller is a test, so the working
-// directory is one of the module e2e.
-func Build(dir, gate string) (Programs, error) {
+// Build makes in the directory those programs that are not made yet, which is where
+// their path is empty; the gate as it is delivered: static. An error holds what the
+// compiler said. The caller is a test, so the working directory is one of the module
+// e2e.
+func Build(dir string, made Programs) (Programs, error) {
 	// Whoever runs them may be another user.
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return Programs{}, err
 	}
-	p := Programs{Gate: gate, Actor: filepath.Join(dir, "actor")}
-	if _, err := output("go", "build", "-o", p.Actor, "github.com/k8s-await-election/k8s-await-election/e2e/gate/stage/actor"); err != nil {
-		return p, err
+	p := made
+	if p.Actor == "" {
+		p.Actor = filepath.Join(dir, "actor")
+		if _, err := output("go", "build", "-o", p.Actor, "github.com/k8s-await-election/k8s-await-election/e2e/gate/stage/actor"); err != nil {
+			return p, err
+		}
 	}
-	if gate != "" {
+	if p.Gate != "" {
 		return p, nil
 	}
 	p.Gate = filepath.Join(dir, "k8s-await-election")
