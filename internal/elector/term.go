@@ -174,9 +174,11 @@ func (t *Term) hold() {
 		// answered and move the kill.
 		silent  bool
 		lapsing = t.lapsing
-		// tried is the revision that the last write started from.
-		tried  uint64
-		futile futility
+		// tried is the revision that the last write started from, refused when it
+		// met a conflict.
+		tried   uint64
+		refused time.Duration
+		futile  futility
 	)
 	for {
 		now, s := clock.Now(), e.sight.look()
@@ -247,7 +249,8 @@ func (t *Term) hold() {
 				t.spec = a.obs.Spec
 				due = t.renewed() + e.RetryPeriod
 			case errors.Is(a.err, ErrConflict):
-				unsettled, due = true, clock.Now()
+				refused = clock.Now()
+				unsettled, due = true, refused
 			default:
 				due = t.again(renew, a.err)
 			}
@@ -257,11 +260,11 @@ func (t *Term) hold() {
 			if a.err != nil {
 				due = t.again("read", a.err)
 			} else {
-				pause := futile.after(tried, a.obs.Revision, e.RetryPeriod)
-				if pause > 0 {
+				// Not from now: the read may have waited longer for its turn.
+				due = max(due, refused+futile.after(tried, a.obs.Revision, e.RetryPeriod))
+				if pause := due - clock.Now(); pause > 0 {
 					e.tell("renewal failed", errFutile, pause)
 				}
-				due += pause
 			}
 		}
 	}

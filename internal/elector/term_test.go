@@ -548,6 +548,31 @@ func TestTerm_TriesBeforeTheDeadlineThoughATryIsSilentAndTheServerAsksToWait(t *
 	})
 }
 
+// The pause that conflicts without a cause ask for is over by then.
+func TestTerm_TriesBeforeTheDeadlineThoughItsReadAfterConflictsHadToWait(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, w *world) {
+		const conflicts = 10 // the last of them asks for a whole RetryPeriod
+		a := w.node("a")
+		term := a.lead()
+		t0 := acquiredAt(t, w, a)
+		renew := next("renew", slices.Repeat([]fault{{Refuse: ErrConflict}}, conflicts)...)
+		read := next("read", append(make([]fault, conflicts-1), fault{Refuse: &wrapped{"get", refusal{time.Hour}}})...)
+		a.client.on(func(r request) fault {
+			if r.kind == "read" {
+				return read(r)
+			}
+			return renew(r)
+		})
+		w.at(t0 + deadline + time.Second)
+		last := w.server.of("a", "renew")[conflicts].sent
+		wantBetween(t, "the try after them", last, t0+deadline-retry, t0+deadline-retry+10*time.Millisecond)
+		if closed(term.Over()) {
+			t.Error("lost")
+		}
+	})
+}
+
 func TestRelease_LeavesAReleasedRecordAndEndsTheTerm(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, w *world) {
