@@ -34,12 +34,12 @@ var floors = []struct {
 	{"what several rooms do to processes", []string{"internal/child/command", "internal/child/tree", "internal/memory/pages"}},
 	{"the second line of defence", []string{"internal/guard"}},
 	{"what the program is when a gate starts it again", []string{"internal/self"}},
-	{"what it is where nobody speaks of an election", []string{"internal/unelected"}},
 	{"adapters", []string{
 		"internal/child", "internal/clock", "internal/config", "internal/filelock", "internal/instance",
 		"internal/kube", "internal/memory", "internal/probe", "internal/selfinstall", "internal/status", "internal/statusfile",
 	}},
-	{"wiring", []string{"internal/app"}},
+	// unelected would have a test that is given arguments become a command.
+	{"what the program alone may know: wiring, and what it is without an election", []string{"internal/app", "internal/unelected"}},
 	{"the program", []string{"cmd/k8s-await-election"}},
 }
 

@@ -19,8 +19,8 @@ import (
 // errSilent: nothing was heard of the machine.
 var errSilent = errors.New("the machine does not come up")
 
-// patience is how long it may take to come up, and, when its command has ended, to
-// turn itself off. It is for KVM, with which both take a second or two.
+// patience is how long it may take to come up. It is for KVM, with which it takes a
+// second or two.
 const patience = 45 * time.Second
 
 type machine struct {

@@ -131,7 +131,9 @@ func connect(p Program, c *config.Config, texts *parsed, signals <-chan os.Signa
 	others.Go(func() { work.run(ctx) })
 	others.Go(func() { _ = election.Run(ctx) })
 	others.Go(func() { backend.run(ctx) })
-	others.Go(func() { memory.StaySmall(ctx, c.RetryPeriod) }) // the first connections are made by then
+
+	shed := time.AfterFunc(c.RetryPeriod, memory.ShedStartup) // the first connections are made by then
+	defer shed.Stop()
 
 	code, err := run.Run(leading)
 	if errors.Is(err, gate.ErrAlive) {

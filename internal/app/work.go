@@ -10,6 +10,7 @@ import (
 	"github.com/k8s-await-election/k8s-await-election/internal/config"
 	"github.com/k8s-await-election/k8s-await-election/internal/gate"
 	"github.com/k8s-await-election/k8s-await-election/internal/guard"
+	"github.com/k8s-await-election/k8s-await-election/internal/memory"
 	"github.com/k8s-await-election/k8s-await-election/internal/probe"
 	"github.com/k8s-await-election/k8s-await-election/internal/status"
 	"github.com/k8s-await-election/k8s-await-election/internal/statusfile"
@@ -101,8 +102,11 @@ func openClaim(c *config.Config, expires func() time.Duration, log *slog.Logger)
 		readiness: always{},
 		observer:  claimObserver{log},
 		losing:    "the claim to lead is being taken back",
-		run:       claim.Run,
-		changed:   claim.Changed,
+		run: func(ctx context.Context) {
+			go memory.StaySmall(ctx)
+			claim.Run(ctx)
+		},
+		changed: claim.Changed,
 	}, nil
 }
 

@@ -107,7 +107,7 @@ func (v *validator) take(place *string, variable string, flags map[string]string
 // call has a variable told of by a flag that is both tools', unless the variable
 // itself was set.
 func (v *validator) call(variable, value, flag string) {
-	if _, given := v.config.origins[variable]; given || value == "" {
+	if _, byFlag := v.config.origins[variable]; byFlag || value == "" {
 		v.config.origins[variable] = origin{key: flag, example: flag + "=" + exampleOf(variable)}
 	}
 }

@@ -9,7 +9,8 @@ import (
 )
 
 // candidate is one campaign, run by one goroutine. It sends nothing while it
-// waits, but at most one claim of the place of heir for each holder.
+// waits, but claims of the place of heir: where it is free, or its heir knows of far
+// fewer candidates than there are.
 type candidate struct {
 	*Elector
 	timer                        Timer

@@ -219,7 +219,8 @@ func (l *labelled) publish(ctx context.Context) error {
 
 // depose takes the label off all other Pods of the election that have it, on the
 // condition that they are still as they were read: a late write cannot harm a
-// successor. It looks again until there is none.
+// successor that came after the read; one that came before it puts its label right
+// again, as after any edit. It looks again until there is none.
 func (l *labelled) depose(ctx context.Context) error {
 	return hurry(ctx, func() (again bool, err error) {
 		others, err := l.others(ctx)

@@ -10,27 +10,30 @@ import (
 )
 
 const (
-	// stayPeriod is between two times at which StaySmall lets go of it.
+	// stayPeriod is how often StaySmall lets go of what is not needed.
 	stayPeriod = time.Minute
 	// stayPercent has Go's runtime collect garbage at half of the 4 MB that it
 	// waits for otherwise, between two of these minutes.
 	stayPercent = 50
 )
 
-// StaySmall lets go of what only the start needed, after `first`, and of what was
-// needed since then each minute: a gate counts to its application's memory, a sidecar
-// is in each Pod, and each term or answer over HTTP leaves garbage, and maps more of the
+// ShedStartup lets go of the memory that only the start needed.
+func ShedStartup() {
+	debug.FreeOSMemory()
+	pages.Shed()
+}
+
+// StaySmall keeps a sidecar small, whose memory is in each Pod besides an
+// application's: each answer over HTTP leaves garbage, and maps more of the
 // program's own file. It returns when ctx ends.
-func StaySmall(ctx context.Context, first time.Duration) {
+func StaySmall(ctx context.Context) {
 	debug.SetGCPercent(stayPercent)
-	next := time.NewTimer(first)
-	defer next.Stop()
+	again := time.NewTicker(stayPeriod)
+	defer again.Stop()
 	for {
 		select {
-		case <-next.C:
-			debug.FreeOSMemory()
-			pages.Shed()
-			next.Reset(stayPeriod)
+		case <-again.C:
+			ShedStartup()
 		case <-ctx.Done():
 			return
 		}

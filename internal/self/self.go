@@ -13,9 +13,8 @@ import (
 	"github.com/k8s-await-election/k8s-await-election/internal/guard"
 )
 
-// The one init of the program, for time and memory alone: what a start of the
-// program costs is mostly the initialisation of the Kubernetes packages, and a
-// hand-over waits for these two. Packages are initialised in the order of their
+// An init, for time and memory alone: what a start of the program costs is mostly the
+// initialisation of the Kubernetes packages, and a hand-over waits for these two. Packages are initialised in the order of their
 // import paths, once what they import is (Go specification, «Program
 // initialization»), and this one imports so little that it comes before those.
 func init() {

@@ -254,12 +254,15 @@ func (p *process) unfreeze() {
 	p.guard.rearm()
 }
 
+// latest is how late a timer of a starved process may be.
+const latest = 300 * time.Millisecond
+
 // lateness is by how much the kernel is late to wake the process.
 func (p *process) lateness() time.Duration {
 	if !p.starved.Load() {
 		return 0
 	}
-	return p.w.dice(p.name, "lateness").below(300 * time.Millisecond)
+	return p.w.dice(p.name, "lateness").below(latest)
 }
 
 // errKilled is what everything answers in a killed process.
@@ -353,8 +356,12 @@ func (p *process) hangs() (over func()) {
 // delayed takes note that the process, unless it leads, waits for a time on its
 // clock. w.mu is held.
 func (p *process) delayed(d time.Duration) {
-	over := p.troubled(false)
-	time.AfterFunc(time.Duration(1.02*float64(d)), func() {
+	p.later(time.Duration(1.02*float64(d)), p.troubled(false))
+}
+
+// later ends a trouble after a while.
+func (p *process) later(d time.Duration, over func()) {
+	time.AfterFunc(d, func() {
 		p.w.mu.Lock()
 		defer p.w.mu.Unlock()
 		over()

@@ -209,7 +209,11 @@ func (w *world) cast(p *process, s spell, lasting time.Duration) func() {
 	}
 	p.starved.Store(p.spells[starving] > 0)
 	return func() {
-		over()
+		if s == starving { // what was set meanwhile may be as late
+			p.later(latest, over)
+		} else {
+			over()
+		}
 		if p.spells[s]--; s == cut && p.spells[cut] == 0 {
 			close(p.healed)
 		}

@@ -87,13 +87,13 @@ func (f files) touch() error {
 	return f.in(func(folder int) error { return f.stamp(folder, f.leader) })
 }
 
-// lower implements sign.
+// lower implements sign. It makes no folder: where there is none, there is no file.
 func (f files) lower() error {
-	err := f.in(func(folder int) error { return f.remove(folder, f.leader) })
-	if errors.Is(err, syscall.ENOENT) { // no directory, no file
+	folder, err := f.open()
+	if errors.Is(err, syscall.ENOENT) {
 		return nil
 	}
-	return err
+	return f.with(folder, err, func(folder int) error { return f.remove(folder, f.leader) })
 }
 
 // shown implements sign.
@@ -117,21 +117,30 @@ func (f files) follow(text string) error {
 	})
 }
 
-// in does something in the folder, which is made first where it is ours. One of
-// ours that is a symbolic link is refused.
+// in does something in the folder, which is made first where it is ours.
 func (f files) in(do func(folder int) error) error {
+	folder, err := f.open()
+	if errors.Is(err, syscall.ENOENT) && f.follower != "" {
+		if err = makeFolder(f.folder); err == nil {
+			folder, err = f.open()
+		}
+	}
+	return f.with(folder, err, do)
+}
+
+// open opens the folder. One of ours that is a symbolic link is refused.
+func (f files) open() (folder int, err error) {
 	flags := unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC
 	if f.follower != "" {
 		flags |= unix.O_NOFOLLOW
 	}
-	folder, err := unix.Open(f.folder, flags, 0)
-	if errors.Is(err, syscall.ENOENT) && f.follower != "" {
-		if err = makeFolder(f.folder); err == nil {
-			folder, err = unix.Open(f.folder, flags, 0)
-		}
-	}
-	if err != nil {
-		return f.failed("open", "", err)
+	return unix.Open(f.folder, flags, 0)
+}
+
+// with does something in a folder, if it could be opened, and closes it.
+func (f files) with(folder int, opened error, do func(folder int) error) error {
+	if opened != nil {
+		return f.failed("open", "", opened)
 	}
 	defer func() { _ = unix.Close(folder) }()
 	return do(folder)

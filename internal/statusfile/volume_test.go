@@ -92,6 +92,24 @@ func TestLower_KnowsAFileThatIsGoneFromOneThatCannotBeRemoved(t *testing.T) {
 	}
 }
 
+// Somebody has removed it, and it cannot be made anew.
+func TestLower_NeedsNoDirectory(t *testing.T) {
+	t.Parallel()
+	onVolume(t, func(dir string, readOnly func() error) error {
+		if err := readOnly(); err != nil {
+			return err
+		}
+		f := directory(filepath.Join(dir, "status"))
+		if err := f.lower(); err != nil {
+			t.Errorf("lower: %v", err)
+		}
+		if err := f.raise("pod-a", always); !errors.Is(err, syscall.EROFS) {
+			t.Errorf("raise: %v", err)
+		}
+		return nil
+	})
+}
+
 func TestRaise_OnAVolumeThatIsFullLeavesNothing(t *testing.T) {
 	t.Parallel()
 	onVolume(t, func(dir string, _ func() error) error {
