@@ -14,11 +14,12 @@ type soakQuantity struct {
 	show func(float64) string
 }
 
-// Go lets the heap of each gate come to 4 MB before it looks what of it is in use.
+// Go lets the heap of each gate come to 4 MB before it looks what of it is in use,
+// and keeps a thread for each system call that was ever under way beside others.
 var soakQuantities = []soakQuantity{
 	{soakRSS, "resident memory (VmRSS)", 12e6, func(bytes float64) string { return fmt.Sprintf("%.1f MB", bytes/1e6) }},
 	{soakAnon, "private memory (RssAnon)", 12e6, func(bytes float64) string { return fmt.Sprintf("%.1f MB", bytes/1e6) }},
-	{soakThreads, "threads", 3, count},
+	{soakThreads, "threads", 9, count},
 	{soakDescriptors, "open descriptors", 3, count},
 	{soakGoroutines, "goroutines", 3, count},
 	{soakProcesses, "processes, with guard and child", 0, count},
