@@ -67,14 +67,10 @@ func (c *canary) sing(ctx context.Context, client kubernetes.Interface, locks []
 		if ctx.Err() != nil {
 			return nil
 		}
-		switch {
-		case failure != nil && since == 0:
+		if since == 0 && (failure != nil || answered-asked > silence) {
 			since = asked
-		case failure != nil:
-		case since > 0 || answered-asked > silence:
-			if since == 0 {
-				since = asked
-			}
+		}
+		if since > 0 && failure == nil {
 			c.outages = append(c.outages, verdict.Fault{
 				Kind: "nobody: no answers", Locks: locks, Effect: verdict.Outage, Began: since, Ended: answered, Until: answered,
 			})

@@ -108,10 +108,7 @@ const base = 48 * time.Hour
 func TestClocks_StepOfTheWallClockCostsALeaderNothingAndGivesACandidateNothing(t *testing.T) {
 	needMachine(t)
 	s := machineStage(t)
-	a := s.Start(stage.Pod{Name: "a"})
-	s.AwaitLeader(a)
-	b := s.Start(stage.Pod{Name: "b"})
-	s.AwaitStandby(b)
+	a, b := leaderAndStandby(s)
 
 	set := wallClock(t)
 	for _, by := range steps {
@@ -143,10 +140,7 @@ func TestClocks_StepOfTheWallClockChangesNothingAboutAnExpiry(t *testing.T) {
 		t.Run(by.String(), func(t *testing.T) {
 			needMachine(t)
 			s := machineStage(t)
-			a := s.Start(stage.Pod{Name: "a"})
-			s.AwaitLeader(a)
-			b := s.Start(stage.Pod{Name: "b"})
-			s.AwaitStandby(b)
+			a, b := leaderAndStandby(s)
 
 			set := wallClock(t)
 			set(base)

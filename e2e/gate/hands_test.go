@@ -52,10 +52,7 @@ func TestLease_ChangedByHandIsPutRightByItsLeader(t *testing.T) {
 			t.Parallel()
 			s := newStage(t)
 			s.LongLeases()
-			a := s.Start(stage.Pod{Name: "a"})
-			s.AwaitLeader(a)
-			b := s.Start(stage.Pod{Name: "b"})
-			s.AwaitStandby(b)
+			a, b := leaderAndStandby(s)
 			before := s.Lease()
 
 			row.act(s)
@@ -124,10 +121,7 @@ func TestLease_DeletedOrEmptiedUnderAStandbyIsNotFree(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			s := newStage(t)
-			a := s.Start(stage.Pod{Name: "a"})
-			s.AwaitLeader(a)
-			b := s.Start(stage.Pod{Name: "b"})
-			s.AwaitStandby(b)
+			a, b := leaderAndStandby(s)
 			a.Signal(syscall.SIGKILL)
 			s.AwaitExit(a)
 
@@ -146,10 +140,7 @@ func TestLease_ReleasedByHandIsTakenAtOnce(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
 	s.LongLeases()
-	a := s.Start(stage.Pod{Name: "a"})
-	s.AwaitLeader(a)
-	b := s.Start(stage.Pod{Name: "b"})
-	s.AwaitStandby(b)
+	a, b := leaderAndStandby(s)
 	a.Signal(syscall.SIGKILL)
 	s.AwaitExit(a)
 	s.EditLease(func(l *coordinationv1.Lease) {

@@ -32,3 +32,12 @@ func newStage(t *testing.T) *stage.Stage {
 	t.Helper()
 	return stage.New(t, server, programs)
 }
+
+// leaderAndStandby starts two gates, of which the first leads.
+func leaderAndStandby(s *stage.Stage) (leader, standby *stage.Container) {
+	leader = s.Start(stage.Pod{Name: "a"})
+	s.AwaitLeader(leader)
+	standby = s.Start(stage.Pod{Name: "b"})
+	s.AwaitStandby(standby)
+	return leader, standby
+}

@@ -12,10 +12,7 @@ func TestSuspend_ShorterThanTheDeadlineCostsALeaderNothing(t *testing.T) {
 	needMachine(t)
 	s := machineStage(t)
 	s.Env["LEASE_DURATION"], s.Env["RENEW_DEADLINE"] = "60", "40"
-	a := s.Start(stage.Pod{Name: "a"})
-	s.AwaitLeader(a)
-	b := s.Start(stage.Pod{Name: "b"})
-	s.AwaitStandby(b)
+	a, b := leaderAndStandby(s)
 	suspend(t, 10*time.Second)
 	awaitRenewals(t, s, 5, a, b)
 	if runs := s.Runs(); len(runs) != 1 || runs[0].Ended {
@@ -74,10 +71,7 @@ func TestSuspend_LongerThanTheLeaseIsTheEndOfTheCommand(t *testing.T) {
 func TestSuspend_GivesACandidateThatWaitsNothing(t *testing.T) {
 	needMachine(t)
 	s := machineStage(t)
-	a := s.Start(stage.Pod{Name: "a"})
-	s.AwaitLeader(a)
-	b := s.Start(stage.Pod{Name: "b"})
-	s.AwaitStandby(b)
+	a, b := leaderAndStandby(s)
 	renewed := kill(t, s, a)
 	suspend(t, 2*machineLease)
 	s.AwaitLeader(b)
@@ -97,10 +91,7 @@ func TestSuspend_GivesACandidateThatWaitsNothing(t *testing.T) {
 func TestPause_OfTheMachineIsWhatItsClocksMakeOfIt(t *testing.T) {
 	needMachine(t)
 	s := machineStage(t)
-	a := s.Start(stage.Pod{Name: "a"})
-	s.AwaitLeader(a)
-	b := s.Start(stage.Pod{Name: "b"})
-	s.AwaitStandby(b)
+	a, b := leaderAndStandby(s)
 	before := readClocks(t)
 	answer := ask(t, "pause "+(2*machineLease).String(), "paused")
 	if answer == "" {

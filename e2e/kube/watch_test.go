@@ -157,6 +157,25 @@ func TestWatch_BeginsAnewAfterARestartOfTheServer(t *testing.T) {
 	}
 }
 
+// forget has the first stream end after a second, and none be resumed: who asks for
+// that is told that its place is gone.
+func forget(answers *faultproxy.Answers, gone http.Handler) {
+	first := true
+	answers.Answer(func(r *http.Request) http.Handler {
+		query := r.URL.Query()
+		switch {
+		case query.Get("watch") == "":
+		case query.Get("sendInitialEvents") == "":
+			return gone
+		case first:
+			first = false
+			query.Set("timeoutSeconds", "1")
+			r.URL.RawQuery = query.Encode()
+		}
+		return nil
+	})
+}
+
 // What is said of that differs: inside a 200 on API servers, as an answer
 // elsewhere.
 func TestWatch_BeginsAnewWhenTheServerHasForgottenItsPlace(t *testing.T) {
@@ -171,21 +190,7 @@ func TestWatch_BeginsAnewWhenTheServerHasForgottenItsPlace(t *testing.T) {
 			t.Parallel()
 			ns := namespace(t)
 			answers := intercept(t)
-			first := true
-			answers.Answer(func(r *http.Request) http.Handler {
-				query := r.URL.Query()
-				switch {
-				case query.Get("watch") == "":
-					return nil
-				case query.Get("sendInitialEvents") == "":
-					return gone
-				case first:
-					first = false
-					query.Set("timeoutSeconds", "1")
-					r.URL.RawQuery = query.Encode()
-				}
-				return nil
-			})
+			forget(answers, gone)
 			lock := client(t, answers.Config()).Lease(ns, "db")
 			made := write(t, lock, elector.Observation{}, record("a"))
 			seen, ended := watch(t, lock)
@@ -209,20 +214,7 @@ func TestWatch_TellsAnAbsenceAgainAfterAGap(t *testing.T) {
 	t.Parallel()
 	ns := namespace(t)
 	answers := intercept(t)
-	first := true
-	answers.Answer(func(r *http.Request) http.Handler {
-		query := r.URL.Query()
-		switch {
-		case query.Get("watch") == "":
-		case query.Get("sendInitialEvents") == "":
-			return faultproxy.Status(http.StatusGone, "Expired", "too old resource version")
-		case first:
-			first = false
-			query.Set("timeoutSeconds", "1")
-			r.URL.RawQuery = query.Encode()
-		}
-		return nil
-	})
+	forget(answers, faultproxy.Status(http.StatusGone, "Expired", "too old resource version"))
 	seen, ended := watch(t, client(t, answers.Config()).Lease(ns, "db"))
 	before := next(t, seen, ended)
 	write(t, admin(t).Lease(ns, "other"), elector.Observation{}, record("x")) // time goes on
