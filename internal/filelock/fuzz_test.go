@@ -13,6 +13,7 @@ func FuzzDocument_IsReadAsItIsWritten(f *testing.F) {
 	for _, text := range []string{
 		`{"holderIdentity":"a","leaseDurationSeconds":15,"leaseTransitions":3,"revision":7,"note":"kept"}`,
 		`{"acquireTime":"2030-01-02T03:04:06Z","revision":9223372036854775807}`, `null`, `{"others":{}}`,
+		`{"ACquireTime":"2030-01-02T03:04:06Z","Heir":"c","holderIdentity":"a"}`,
 	} {
 		f.Add([]byte(text))
 	}

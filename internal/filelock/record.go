@@ -51,16 +51,26 @@ type document struct {
 	others map[string]json.RawMessage
 }
 
+// decode reads the keys by their exact names: encoding/json alone would take
+// an "ACQUIRETIME" that somebody added for ours.
 func decode(raw []byte) (document, error) {
 	var d document
-	if err := json.Unmarshal(raw, &d.fields); err != nil {
-		return document{}, err
-	}
 	if err := json.Unmarshal(raw, &d.others); err != nil {
 		return document{}, err
 	}
+	ours := make(map[string]json.RawMessage, len(known))
 	for _, key := range known {
-		delete(d.others, key)
+		if value, there := d.others[key]; there {
+			ours[key] = value
+			delete(d.others, key)
+		}
+	}
+	exact, err := json.Marshal(ours)
+	if err != nil {
+		return document{}, err
+	}
+	if err := json.Unmarshal(exact, &d.fields); err != nil {
+		return document{}, err
 	}
 	if d.Revision > maxRevision {
 		return document{}, errors.New("revision out of range")
