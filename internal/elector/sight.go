@@ -14,8 +14,9 @@ type sighting struct {
 	// changed is when the last change of the record proper was received, on
 	// the candidate's clock, or what may hide one; noted, when anything was.
 	changed, noted time.Duration
-	// held says that a holder was ever seen, and for how long its lease would
-	// have to be waited out.
+	// held says that a holder was ever seen, and for how long its lease has to be
+	// waited out: the longest that it was seen with, as a holder that cannot be
+	// reached does not know what somebody else has made of the record.
 	held time.Duration
 	// watched is the last revision that the watch delivered, delivered how many
 	// times it did.
@@ -116,9 +117,13 @@ func (s *sight) adopt(obs Observation) {
 	if s.now.seq == 0 || obs.Spec != s.now.obs.Spec || obs.Record.HolderIdentity == "" {
 		s.now.changed = at
 	}
-	switch r := obs.Record; {
+	switch r, last := obs.Record, s.now.obs.Record; {
 	case r.HolderIdentity != "":
-		s.now.held = s.duration(r)
+		held := s.duration(r)
+		if r.HolderIdentity == last.HolderIdentity && r.LeaseTransitions == last.LeaseTransitions {
+			held = max(held, s.now.held)
+		}
+		s.now.held = held
 		// Who stands by has nothing to write: a refusal of old proves nothing.
 		s.now.unwritable = nil
 	case obs.Exists && s.now.held == 0 && (r.LeaseDuration > 0 || r.LeaseTransitions > 0 || !r.RenewTime.IsZero() || !r.AcquireTime.IsZero()):

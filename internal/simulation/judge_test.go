@@ -56,7 +56,9 @@ type judge struct {
 	// when, if nobody had edited the duration.
 	holder         *process
 	expires, asked time.Duration
-	counts         counts
+	// acquired is the revision at which it did so first.
+	acquired uint64
+	counts   counts
 }
 
 // counts say how much has happened: a schedule in which little does proves
@@ -206,11 +208,12 @@ func (j *judge) changed(by *process, before, after elector.Observation) {
 	case r.HolderIdentity == "": // made, without a holder; deleted or emptied by hand
 		// How long to wait is what each saw last.
 		j.expires = j.asked
-	case by == nil:
-		j.expires = now + expiry(r)
+	case by == nil: // its holder may not know
+		j.expires = max(j.asked, now+expiry(r))
 	default:
 		if by != j.holder {
 			j.taken(by)
+			j.acquired = after.Revision
 		}
 		j.holder, j.asked = by, now+expiry(r)
 		j.expires = j.asked

@@ -271,13 +271,16 @@ func tell(obs elector.Observation) string {
 }
 
 // saw takes note that the process has been told of a holder. By old news no shorter
-// lease is believed. w.mu is held.
+// lease is believed, nor of the holder before. w.mu is held.
 func (p *process) saw(obs elector.Observation) {
-	before := p.newest
-	p.newest = max(before, obs.Revision)
-	switch r := obs.Record; {
+	r, old := obs.Record, obs.Revision <= p.newest
+	same := r.HolderIdentity == p.told.HolderIdentity && r.LeaseTransitions == p.told.LeaseTransitions
+	if !old {
+		p.newest, p.told = obs.Revision, r
+	}
+	switch {
 	case r.HolderIdentity == "":
-	case obs.Revision <= before:
+	case old || same:
 		p.seen = max(p.seen, r.LeaseDuration)
 	case r.HolderIdentity == p.identity:
 		p.seen, p.waited = r.LeaseDuration, p.seen
