@@ -28,10 +28,22 @@ func Token() (uint64, error) {
 
 // Store keeps values for one election. The zero Store is empty. All methods may
 // be called from any goroutine.
+//
+// A leader calls Lead once, before it reads anything that it will write by, and
+// then sends its token with every Put.
 type Store struct {
 	mu     sync.Mutex
 	newest uint64
 	values map[string]string
+}
+
+// Lead shuts all former leaders out. Without it they are shut out by the new
+// leader's first write: what it has read before that, one of them may still
+// change, and would have it overwritten.
+func (s *Store) Lead(token uint64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.raise("lead", token)
 }
 
 // Put sets a value on behalf of the leader with that token. The comparison and
@@ -42,10 +54,9 @@ type Store struct {
 func (s *Store) Put(token uint64, key, value string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if token < s.newest {
-		return fmt.Errorf("put %s: token %d is of a former leader, %d has written since: this process must end", key, token, s.newest)
+	if err := s.raise("put "+key, token); err != nil {
+		return err
 	}
-	s.newest = token
 	if s.values == nil {
 		s.values = map[string]string{}
 	}
@@ -53,8 +64,17 @@ func (s *Store) Put(token uint64, key, value string) error {
 	return nil
 }
 
-// Get returns a value, "" where there is none. It needs no token: what it
-// returns may be old by the time it is used.
+// raise refuses a token that is smaller than one seen before.
+func (s *Store) raise(operation string, token uint64) error {
+	if token < s.newest {
+		return fmt.Errorf("%s: token %d is of a former leader, %d leads: this process must end", operation, token, s.newest)
+	}
+	s.newest = token
+	return nil
+}
+
+// Get returns a value, "" where there is none. It needs no token: a former leader
+// may read, and what it makes of that, Put refuses.
 func (s *Store) Get(key string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
