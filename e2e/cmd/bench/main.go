@@ -100,7 +100,7 @@ func run() int {
 // parse reads the arguments. runs is what the environment says of their number;
 // a flag wins.
 func parse(arguments []string, runs string) (options, error) {
-	o := options{settings: Settings{Runs: defaultRuns, Crowds: []int{50}}, only: figureNames}
+	o := options{settings: Settings{Runs: defaultRuns, Crowds: []int{3, 50, 500}}, only: figureNames}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	if runs != "" {
 		n, err := strconv.Atoi(runs)
@@ -133,7 +133,7 @@ func parse(arguments []string, runs string) (options, error) {
 	flags.DurationVar(&o.settings.Settle, "settle", 5*time.Second, "how long a new fleet is left alone before a fault")
 	flags.DurationVar(&o.settings.Soak, "soak", defaultSoak, "soak: for how long the leadership goes around")
 	flags.IntVar(&o.settings.Leases, "leases", defaultLeases, "many: how many leaders, each on a Lease of its own")
-	flags.Func("crowds", "crowd, electors: how many candidates for one Lease, as in 50,500 (50 by default)", func(text string) (err error) {
+	flags.Func("crowds", "crowd, electors: how many candidates for one Lease, as in 50,500 (3,50,500 by default)", func(text string) (err error) {
 		o.settings.Crowds = nil
 		for word := range strings.SplitSeq(text, ",") {
 			size, err := strconv.Atoi(word)

@@ -13,7 +13,7 @@ func TestParse_MeasuresEverythingTenTimesByDefault(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Settings{Runs: 10, Lease: 15 * time.Second, Renew: 10 * time.Second, Retry: 2 * time.Second, Idle: time.Minute, Settle: 5 * time.Second, Soak: time.Minute, Short: time.Second, Crowds: []int{50}, Leases: 200}
+	want := Settings{Runs: 10, Lease: 15 * time.Second, Renew: 10 * time.Second, Retry: 2 * time.Second, Idle: time.Minute, Settle: 5 * time.Second, Soak: time.Minute, Short: time.Second, Crowds: []int{3, 50, 500}, Leases: 200}
 	if !reflect.DeepEqual(o.settings, want) || !slices.Equal(o.only, figureNames) {
 		t.Errorf("%+v of %v, want %+v", o.settings, o.only, want)
 	}

@@ -59,6 +59,9 @@ func rows(s Settings) []row {
 		{"requests the leader sends in " + minute + " while nothing happens", "", "", leaderRequests, func(r *Result) string {
 			return fmt.Sprintf("%.0f, %.1f kB, %.0f ms of CPU", median(r.Samples[leaderRequests]), median(r.Samples[leaderBytes])/1e3, median(r.Samples[leaderCPU]))
 		}},
+		{"CPU time of kube-apiserver in " + minute + ", with these and all other replicas idle", "", "", serverCPU, func(r *Result) string {
+			return fmt.Sprintf("%.0f ms", median(r.Samples[serverCPU]))
+		}},
 		{"resident memory, standby", "21.7 MB", "≤ 12 MB", standbyRSS, func(r *Result) string {
 			return fmt.Sprintf("%s (anonymous: %s)", megabytes(r.Samples[standbyRSS]), megabytes(r.Samples[standbyAnon]))
 		}},
