@@ -98,6 +98,7 @@ func kinds() []*kind {
 
 		{name: "Lease: deleted", weight: 2, store: leases, reach: hitsAll, edits: true, quiet: true, effect: none, begin: deleteLease},
 		{name: "Lease: holder emptied", weight: 2, store: leases, reach: hitsAll, edits: true, quiet: true, effect: none, begin: edit(emptyHolder)},
+		{name: "Lease: duration shortened", weight: 1, store: leases, reach: hitsAll, edits: true, quiet: true, effect: none, begin: edit(shortenDuration)},
 		{name: "Lease: annotations removed", weight: 1, store: leases, reach: hitsAll, edits: true, effect: none, begin: edit(removeAnnotations)},
 		{name: "Lease: foreign holder", weight: 2, store: leases, reach: hitsAll, edits: true, effect: ends(2 * time.Second), begin: edit(setForeignHolder)},
 

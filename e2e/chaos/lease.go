@@ -22,6 +22,8 @@ func edit(change func(*coordinationv1.Lease)) func(hit) (func() error, error) {
 
 func emptyHolder(lease *coordinationv1.Lease) { lease.Spec.HolderIdentity = new("") }
 
+func shortenDuration(lease *coordinationv1.Lease) { lease.Spec.LeaseDurationSeconds = new(int32(1)) }
+
 func removeAnnotations(lease *coordinationv1.Lease) { lease.Annotations = nil }
 
 // setForeignHolder writes somebody into the record who is not there, as an older

@@ -40,6 +40,8 @@ type sight struct {
 	// newest is the highest revision noted. What a watch or a write brings late
 	// is below it; only a read may lower it.
 	newest uint64
+	// term is the one that held is of.
+	term mark
 	// same is the spec that the watch delivered last, and since when it has
 	// delivered the same one, without a gap.
 	same  string
@@ -98,14 +100,14 @@ func (s *sight) read(obs Observation, before uint64) {
 	last := s.now.obs
 	differs := s.now.seq == before && (obs.Revision != last.Revision || obs.Exists != last.Exists)
 	if s.now.seq == 0 || obs.Revision > s.newest || differs {
-		older, held := obs.Revision < s.newest, s.now.held
+		older, held, term := obs.Revision < s.newest, s.now.held, s.term
 		if obs.Exists {
 			s.newest = obs.Revision
 		}
 		s.adopt(obs)
 		if older {
 			// Or the answer is old: a longer lease that was seen since still counts.
-			s.now.held = max(s.now.held, held)
+			s.now.held, s.term = max(s.now.held, held), term
 		}
 	}
 }
@@ -117,13 +119,13 @@ func (s *sight) adopt(obs Observation) {
 	if s.now.seq == 0 || obs.Spec != s.now.obs.Spec || obs.Record.HolderIdentity == "" {
 		s.now.changed = at
 	}
-	switch r, last := obs.Record, s.now.obs.Record; {
+	switch r := obs.Record; {
 	case r.HolderIdentity != "":
-		held := s.duration(r)
-		if r.HolderIdentity == last.HolderIdentity && r.LeaseTransitions == last.LeaseTransitions {
+		held, term := s.duration(r), mark{Holder: r.HolderIdentity, Transitions: r.LeaseTransitions}
+		if term == s.term {
 			held = max(held, s.now.held)
 		}
-		s.now.held = held
+		s.now.held, s.term = held, term
 		// Who stands by has nothing to write: a refusal of old proves nothing.
 		s.now.unwritable = nil
 	case obs.Exists && s.now.held == 0 && (r.LeaseDuration > 0 || r.LeaseTransitions > 0 || !r.RenewTime.IsZero() || !r.AcquireTime.IsZero()):

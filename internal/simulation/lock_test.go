@@ -274,12 +274,15 @@ func tell(obs elector.Observation) string {
 // lease is believed, nor of the holder before. w.mu is held.
 func (p *process) saw(obs elector.Observation) {
 	r, old := obs.Record, obs.Revision <= p.newest
+	p.newest = max(p.newest, obs.Revision)
+	if r.HolderIdentity == "" {
+		return
+	}
 	same := r.HolderIdentity == p.told.HolderIdentity && r.LeaseTransitions == p.told.LeaseTransitions
 	if !old {
-		p.newest, p.told = obs.Revision, r
+		p.told = r
 	}
 	switch {
-	case r.HolderIdentity == "":
 	case old || same:
 		p.seen = max(p.seen, r.LeaseDuration)
 	case r.HolderIdentity == p.identity:

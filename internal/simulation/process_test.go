@@ -82,7 +82,8 @@ type process struct {
 	seen time.Duration
 	// waited is what seen was before it was told of its own lease.
 	waited time.Duration
-	// newest is the highest revision that it was told of, told its record.
+	// newest is the highest revision that it was told of, told the newest record with
+	// a holder.
 	newest uint64
 	told   elector.Record
 	// othersChanged is when anybody else last changed the record.
