@@ -221,8 +221,8 @@ func TestCampaign_WaitsOutTheLongestDurationThatTheHolderWasSeenWith(t *testing.
 	})
 }
 
-// The next term is as long as its own record says.
-func TestCampaign_ForgetsTheLongerDurationOfAnEarlierTerm(t *testing.T) {
+// The next holder's is as long as its own record says.
+func TestCampaign_ForgetsTheLongerDurationOfAnEarlierHolder(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, w *world) {
 		w.server.put(held("b", lease))
@@ -230,7 +230,7 @@ func TestCampaign_ForgetsTheLongerDurationOfAnEarlierTerm(t *testing.T) {
 		w.at(3 * time.Second)
 		w.server.edit(func(o *object) {
 			o.record.LeaseDuration = 5 * time.Second
-			o.record.LeaseTransitions++
+			o.record.HolderIdentity = "c"
 		})
 		c.elected(time.Minute)
 		opens := 3*time.Second + 5*time.Second

@@ -56,9 +56,7 @@ type judge struct {
 	// when, if nobody had edited the duration.
 	holder         *process
 	expires, asked time.Duration
-	// acquired is the revision at which it did so first.
-	acquired uint64
-	counts   counts
+	counts         counts
 }
 
 // counts say how much has happened: a schedule in which little does proves
@@ -213,7 +211,6 @@ func (j *judge) changed(by *process, before, after elector.Observation) {
 	default:
 		if by != j.holder {
 			j.taken(by)
-			j.acquired = after.Revision
 		}
 		j.holder, j.asked = by, now+expiry(r)
 		j.expires = j.asked

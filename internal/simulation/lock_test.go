@@ -278,9 +278,9 @@ func (p *process) saw(obs elector.Observation) {
 	if r.HolderIdentity == "" {
 		return
 	}
-	same := r.HolderIdentity == p.told.HolderIdentity && r.LeaseTransitions == p.told.LeaseTransitions
+	same := r.HolderIdentity == p.told
 	if !old {
-		p.told = r
+		p.told = r.HolderIdentity
 	}
 	switch {
 	case old || same:

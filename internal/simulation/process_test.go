@@ -82,10 +82,9 @@ type process struct {
 	seen time.Duration
 	// waited is what seen was before it was told of its own lease.
 	waited time.Duration
-	// newest is the highest revision that it was told of, told the newest record with
-	// a holder.
+	// newest is the highest revision that it was told of, told the newest holder.
 	newest uint64
-	told   elector.Record
+	told   string
 	// othersChanged is when anybody else last changed the record.
 	othersChanged time.Duration
 }

@@ -246,7 +246,7 @@ func (w *world) vandalize(d *dice, evil int) {
 	shortens := evil == resizing && s.object.record.HolderIdentity != "" && d.in(0.5)
 	hides := evil == deleting || evil == emptying || shortens
 	for _, p := range w.processes {
-		unseen := p.seen < w.judge.longest || shortens && p.newest < w.judge.acquired
+		unseen := p.seen < w.judge.longest || shortens && p.told != s.object.record.HolderIdentity
 		if hides && (w.old || !p.ended && unseen) {
 			return
 		}
