@@ -71,7 +71,7 @@ func openCommand(p Program, c *config.Config, texts *parsed, metrics *status.Met
 	return &work{
 		spawner:   spawner{supervisor.Command(c.Command, guarded, stepDown)},
 		readiness: checks,
-		observer:  commandObserver{checks, metrics, log},
+		observer:  &commandObserver{checks: checks, metrics: metrics, log: log, calm: c.LeaseDuration},
 		probes:    checks,
 		deadline:  guarded.Hold,
 		losing:    "the command is being stopped",
@@ -135,23 +135,34 @@ func (always) Watch(ctx context.Context, changed func(bool)) {
 	<-ctx.Done()
 }
 
-// commandObserver tells probes, metrics and people about the command.
+// commandObserver tells probes, metrics and people about the command, and lets go of
+// the memory that a term needed.
 type commandObserver struct {
 	checks  *probe.Checks
 	metrics *status.Metrics
 	log     *slog.Logger
+	// calm is how long after a term the lock has been passed on, and a new place
+	// among those who stand by is taken.
+	calm time.Duration
+	// shed is the timer of the last term's memory; nil: there was none. It is never
+	// let go of while leading: a page fault is for no kill to wait for.
+	shed *time.Timer
 }
 
-func (o commandObserver) Started(pid int, token uint64) {
+func (o *commandObserver) Started(pid int, token uint64) {
+	if o.shed != nil {
+		o.shed.Stop()
+	}
 	o.checks.Started()
 	o.metrics.ChildStarted()
 	o.log.Info("command started", "pid", pid, "token", token)
 }
 
-func (o commandObserver) Ended(code int, reason string) {
+func (o *commandObserver) Ended(code int, reason string) {
 	o.checks.Stopped()
 	o.metrics.ChildExited(code)
 	o.log.Info("command ended", "reason", reason, "status", code)
+	o.shed = time.AfterFunc(o.calm, memory.ShedStartup)
 }
 
 // claimObserver tells people about a sidecar's claim.
