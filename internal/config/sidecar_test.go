@@ -247,6 +247,7 @@ func TestLoad_NamesWhatIsWrongWithASidecarInItsOwnWords(t *testing.T) {
 		{"an id that is too long", nil, nil, []string{"-election=my-app", "-id=" + long}, []string{"-id: longer than 253 bytes, or of more than one line; … example -id=my-app-0"}},
 		{"an id of two lines", nil, nil, []string{"-election=my-app", "-id=a\n" + secret}, []string{"-id: … more than one line"}},
 		{"an identity of two lines", own("IDENTITY", "a\n"+secret), nil, nil, []string{"K8S_AWAIT_ELECTION_IDENTITY: … more than one line"}},
+		{"an id that no record can hold", nil, nil, []string{"-election=my-app", "-id=" + secret + "\xff"}, []string{"-id: not UTF-8 … example -id=my-app-0"}},
 		{"an address without a port", nil, nil, []string{"-election=my-app", "-http=" + secret}, []string{"-http: not an address to listen on … example -http=:4040"}},
 		{"an election that Kubernetes cannot name", nil, nil, []string{"-election=my_app" + secret}, []string{"-election: cannot be the name of a Kubernetes object"}},
 		{"a namespace that Kubernetes cannot name", nil, nil, []string{"-election=my-app", "-namespace=" + secret + ".x"}, []string{"-namespace: cannot be the name of a namespace"}},

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 )
 
 // validator moves settings into a Config and gathers what is wrong with them.
@@ -145,6 +146,9 @@ func (v *validator) names() {
 	c.Identity = v.require("IDENTITY", v.set.Identity)
 	if len(c.Identity) > maxIdentity || strings.ContainsFunc(c.Identity, unicode.IsControl) {
 		v.mistake("IDENTITY", "longer than 253 bytes, or of more than one line; give a name")
+	}
+	if !utf8.ValidString(c.Identity) { // JSON would give another one back
+		v.mistake("IDENTITY", "not UTF-8, so that no record can name this replica by it; give a name")
 	}
 }
 
