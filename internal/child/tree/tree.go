@@ -58,6 +58,9 @@ func parseStat(text string) (Entry, error) {
 			e.Threads, errs[2] = strconv.Atoi(field)
 		case 22:
 			e.Start, errs[3] = strconv.ParseUint(field, 10, 64)
+			if e.PID < 1 { // to kill(2) a group, or everybody
+				return Entry{}, errors.New("no number of a process")
+			}
 			return e, errors.Join(errs[:]...)
 		}
 		number++
