@@ -3,6 +3,7 @@ package kube
 import (
 	"encoding/json"
 	"maps"
+	"strings"
 	"time"
 
 	"github.com/k8s-await-election/k8s-await-election/internal/elector"
@@ -42,20 +43,23 @@ type codec interface {
 
 // What is read of a record. Nothing is demanded: everything may be missing.
 type (
-	leaseSpec struct {
+	recordFields struct {
 		HolderIdentity       string `json:"holderIdentity"`
 		LeaseDurationSeconds int32  `json:"leaseDurationSeconds"`
 		AcquireTime          any    `json:"acquireTime"`
 		RenewTime            any    `json:"renewTime"`
-		LeaseTransitions     int32  `json:"leaseTransitions"`
+	}
+	leaseSpec struct {
+		recordFields
+		LeaseTransitions int32 `json:"leaseTransitions"`
 	}
 	annotatedRecord struct {
-		leaseSpec
+		recordFields
 		LeaderTransitions int32 `json:"leaderTransitions"`
 	}
 )
 
-func (s leaseSpec) record(transitions int32) elector.Record {
+func (s recordFields) record(transitions int32) elector.Record {
 	return elector.Record{
 		HolderIdentity:   s.HolderIdentity,
 		LeaseDuration:    max(0, time.Duration(s.LeaseDurationSeconds)*time.Second),
@@ -91,9 +95,18 @@ func put(fields map[string]any, key string, value any, present bool) {
 }
 
 // putRecord sets the fields that both forms of a record have, as client-go does:
-// a released record has the holder "", not none.
-func putRecord(fields map[string]any, to elector.Record, timeFormat string) {
+// a released record has the holder "", not none. transitions is the field that has
+// a name of its own in each.
+//
+// In an annotation anybody may have written a "holderidentity", which client-go
+// and this program read for the holder, as encoding/json has it: kept beside ours,
+// it would go on naming the holder, and nobody could ever lead.
+func putRecord(fields map[string]any, to elector.Record, timeFormat, transitions string) {
+	for _, ours := range []string{"holderIdentity", "leaseDurationSeconds", "acquireTime", "renewTime", transitions} {
+		maps.DeleteFunc(fields, func(key string, _ any) bool { return strings.EqualFold(key, ours) })
+	}
 	fields["holderIdentity"] = to.HolderIdentity
+	fields[transitions] = to.LeaseTransitions
 	put(fields, "leaseDurationSeconds", seconds(to.LeaseDuration), to.LeaseDuration > 0)
 	put(fields, "acquireTime", to.AcquireTime.UTC().Format(timeFormat), !to.AcquireTime.IsZero())
 	put(fields, "renewTime", to.RenewTime.UTC().Format(timeFormat), !to.RenewTime.IsZero())
@@ -122,8 +135,7 @@ func (leaseCodec) read(o object) (elector.Record, string, error) {
 
 func (leaseCodec) write(o object, to elector.Record) {
 	spec := clone(o["spec"])
-	putRecord(spec, to, microTime)
-	spec["leaseTransitions"] = to.LeaseTransitions
+	putRecord(spec, to, microTime, "leaseTransitions")
 	o["spec"] = spec
 }
 
@@ -159,8 +171,7 @@ func (annotationCodec) write(o object, to elector.Record) {
 			fields = known // fields of newer client-go are kept
 		}
 	}
-	putRecord(fields, to, time.RFC3339)
-	fields["leaderTransitions"] = to.LeaseTransitions
+	putRecord(fields, to, time.RFC3339, "leaderTransitions")
 	text, err := json.Marshal(fields)
 	if err != nil { // parsed JSON, strings and numbers
 		panic(err)

@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 )
 
@@ -124,6 +125,9 @@ func (l *legacy) empty(ctx context.Context) error {
 	if _, subsets, ok := readEndpoints(text); !ok || !sameSubsets(subsets, l.subsets()) {
 		return nil
 	}
+	if uid, _ := before.metadata()["uid"].(string); uid == "" || before.version() == "" {
+		return fmt.Errorf("get %s: %w", l, errUnconditional)
+	}
 	err = l.put(ctx, before, []subset{})
 	if code(err) == http.StatusConflict {
 		return nil // it is somebody else's now
@@ -148,7 +152,8 @@ func readEndpoints(text []byte) (object, []subset, bool) {
 // sameSubsets compares what leads the traffic. The API server sorts the
 // addresses of a subset in an order of its own.
 func sameSubsets(there, want []subset) bool {
-	if len(there) != 1 || len(there[0].NotReadyAddresses) > 0 || !sameJSON(there[0].Ports, want[0].Ports) {
+	if len(there) != 1 || len(there[0].NotReadyAddresses) > 0 || len(there[0].Addresses) != len(want[0].Addresses) ||
+		!sameJSON(append([]Port{}, there[0].Ports...), append([]Port{}, want[0].Ports...)) {
 		return false
 	}
 	byIP := func(s subset) map[string]subsetAddress {

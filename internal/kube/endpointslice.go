@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/netip"
 	"sync/atomic"
@@ -187,6 +188,9 @@ func (s *slice) empty(ctx context.Context) error {
 	}
 	if !sameJSON(s.body().Endpoints, there.Endpoints) {
 		return nil
+	}
+	if there.Metadata.UID == "" || there.Metadata.ResourceVersion == "" {
+		return fmt.Errorf("get %s: %w", s, errUnconditional)
 	}
 	body := s.body()
 	body.Endpoints = []sliceEndpoint{}

@@ -7,7 +7,9 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
+	"unicode"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -59,12 +61,12 @@ func (e *answerError) Error() string {
 	r := e.request
 	text := fmt.Sprintf("%s %s: %d", r.verb, r.object(), e.code)
 	if e.status.Reason != "" {
-		text += " " + string(e.status.Reason)
+		text += " " + oneLine(string(e.status.Reason))
 	} else if known := http.StatusText(e.code); known != "" {
 		text += " " + known
 	}
 	if e.status.Message != "" {
-		text += ": " + e.status.Message
+		text += ": " + oneLine(e.status.Message)
 	}
 	switch {
 	case e.namespaceMissing():
@@ -73,6 +75,19 @@ func (e *answerError) Error() string {
 		text += ": the API server does not accept this client's credentials: look at the user of the kubeconfig, or at the service account of the Pod"
 	case e.code == http.StatusForbidden && !e.namespaceEnds():
 		text += ": " + e.remedy()
+	}
+	return text
+}
+
+// maxQuoted is how much of a text of somebody else's stands in a message, in bytes.
+const maxQuoted = 1024
+
+// oneLine is what an admission webhook, or who else answers, wrote. It is anybody's
+// text: a page of it would not be read, and lines in it would pass for log lines.
+func oneLine(text string) string {
+	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }), " ")
+	if len(text) > maxQuoted {
+		text = strings.ToValidUTF8(text[:maxQuoted], "") + "…"
 	}
 	return text
 }
@@ -132,6 +147,10 @@ func (e *answerError) has(is func(metav1.StatusCause) bool) bool {
 	}
 	return false
 }
+
+// errUnconditional: an API server gives every object these, so it was not one that
+// answered.
+var errUnconditional = errors.New("the answer has no name, uid or resourceVersion, on which a write could be conditional: look for a proxy before the API server")
 
 // answered is the answer behind an error, nil where there was none.
 func answered(err error) *answerError {

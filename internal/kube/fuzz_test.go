@@ -3,9 +3,16 @@ package kube
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
 	"reflect"
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/k8s-await-election/k8s-await-election/internal/elector"
 )
@@ -17,6 +24,8 @@ func FuzzLock_ReadsBackWhatItWrites(f *testing.F) {
 		`{"metadata":{"uid":"u","resourceVersion":"7"},"spec":{"holderIdentity":"a","leaseDurationSeconds":15,"leaseTransitions":3,"renewTime":"2030-01-02T03:04:06.000000Z","strategy":"x"}}`,
 		`{"metadata":{"uid":"u","resourceVersion":"7","annotations":{"control-plane.alpha.kubernetes.io/leader":"{\"holderIdentity\":\"a\",\"leaseDurationSeconds\":15,\"leaderTransitions\":3}"}}}`,
 		`{"metadata":{"resourceVersion":"7"},"spec":null}`,
+		`{"metadata":{"resourceVersion":"7"},"spec":{"holderidentity":"x"}}`,
+		`{"metadata":{"resourceVersion":"7","annotations":{"control-plane.alpha.kubernetes.io/leader":"{\"holderidentity\":\"x\",\"leaderTransitionſ\":1,\"leaseTransitions\":\"x\"}"}}}`,
 	} {
 		f.Add([]byte(text), "b", int64(time.Second), int32(4))
 	}
@@ -112,6 +121,64 @@ func FuzzParsePodLabel_SaysWhatItWasGiven(f *testing.F) {
 		again, err := ParsePodLabel(label.Key + "=" + label.Leader + "/" + label.Standby)
 		if err != nil || again != label {
 			t.Errorf("%+v is read as %+v, %v", label, again, err)
+		}
+	})
+}
+
+// Whatever answers in the API server's place, a refusal, an absence and a conflict
+// are what was answered for this object alone, and nobody is asked to wait for ever.
+func FuzzReadError_TakesNoOtherAnswerForARefusalOrAnAbsence(f *testing.F) {
+	for _, text := range []string{
+		`{"kind":"Status","status":"Failure","reason":"NotFound","code":404,"message":"leases \"db\" not found","details":{"name":"db","kind":"leases","group":"coordination.k8s.io"}}`,
+		`{"kind":"Status","reason":"NotFound","code":404,"details":{"name":"prod","kind":"namespaces"}}`,
+		`{"kind":"Status","reason":"Forbidden","code":403,"message":"x\ny","details":{"causes":[{"reason":"NamespaceTerminating"}]}}`,
+		`{"kind":"Status","reason":"Invalid","code":422,"details":{"causes":[{"field":"metadata.resourceVersion"}]}}`,
+		`{"kind":"Status","reason":"TooManyRequests","details":{"retryAfterSeconds":-1}}`,
+		`{"kind":"Status","details":null,"metadata":null,"code":null}`,
+		`{"kind":"Status","code":"404"}`, `{"kind":"Lease"}`, `<html>404</html>`, `null`, ``,
+	} {
+		for _, code := range []uint16{403, 404, 409, 422, 429, 503} {
+			f.Add(code, "3", []byte(text))
+		}
+	}
+	for _, after := range []string{"-1", "0", "3599", "3600", "9223372036854775807", "Fri, 01 Jan 2100 00:00:00 GMT", "+7", " 7"} {
+		f.Add(uint16(429), after, []byte(`{"kind":"Status"}`))
+	}
+	lock := (&Client{}).Lease("prod", "db")
+	f.Fuzz(func(t *testing.T, status uint16, after string, text []byte) {
+		asked := request{verb: "update", resource: leases, namespace: "prod", name: "db", byName: true}
+		err := readError(asked, &http.Response{
+			StatusCode: int(status), Header: http.Header{"Retry-After": {after}}, Body: io.NopCloser(bytes.NewReader(text)),
+		})
+		if err == nil || code(err) != int(status) {
+			t.Fatalf("status %d is read as %v", status, err)
+		}
+		said := err.Error()
+		if !strings.HasPrefix(said, "update lease prod/db: "+strconv.Itoa(int(status))) {
+			t.Errorf("status %d does not say what of: %s", status, said)
+		}
+		if strings.ContainsFunc(said, unicode.IsControl) || len(said) > 4096 {
+			t.Errorf("no line for people, with %d bytes: %.200q", len(said), said)
+		}
+		if isForbidden(err) != (status == http.StatusForbidden) {
+			t.Errorf("status %d is taken for a refusal, or not: %s", status, said)
+		}
+		if isAbsent(err) && (status != http.StatusNotFound || !bytes.Contains(text, []byte("NotFound")) || !bytes.Contains(text, []byte("leases"))) {
+			t.Errorf("status %d is taken for an absence: %s", status, text)
+		}
+		if lock.conflict(err, true) && isAbsent(err) || lock.conflict(err, false) && answered(err).exists() {
+			t.Errorf("status %d is two things at once: %s", status, text)
+		}
+		if !slices.Contains([]uint16{http.StatusConflict, http.StatusNotFound, http.StatusUnprocessableEntity}, status) &&
+			(lock.conflict(err, true) || lock.conflict(err, false)) {
+			t.Errorf("status %d is taken for a conflict: %s", status, text)
+		}
+		var throttled interface{ RetryAfter() time.Duration }
+		if errors.As(err, &throttled) && (throttled.RetryAfter() <= 0 || throttled.RetryAfter() >= time.Hour) {
+			t.Errorf("Retry-After %q is read as %v", after, throttled.RetryAfter())
+		}
+		if pause := new(backoff).next(err); pause < 200*time.Millisecond || pause >= time.Hour {
+			t.Errorf("after %d with %q the next try is in %v", status, after, pause)
 		}
 	})
 }

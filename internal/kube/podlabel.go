@@ -261,9 +261,14 @@ func (l *labelled) others(ctx context.Context) ([]labelledMeta, error) {
 	}
 	var others []labelledMeta
 	for _, item := range list.Items {
-		if m := item.Metadata; m.Name != l.pod.Name && m.Annotations[lockAnnotation] == l.lock {
-			others = append(others, m)
+		m := item.Metadata
+		if m.Name == l.pod.Name || m.Annotations[lockAnnotation] != l.lock {
+			continue
 		}
+		if m.Name == "" || m.ResourceVersion == "" {
+			return nil, fmt.Errorf("list pods of %s: %w", l.pod.Namespace, errUnconditional)
+		}
+		others = append(others, m)
 	}
 	return others, nil
 }
