@@ -17,8 +17,8 @@ import (
 )
 
 // patience is how long a component may take to start or to stop. Generous:
-// many tests may share few cores.
-const patience = 2 * time.Minute
+// many tests may share few cores, and an emulated processor takes minutes (make clocks).
+const patience = 5 * time.Minute
 
 // Options vary a Server. The zero value is a server that is quick and silent.
 type Options struct {
