@@ -38,6 +38,21 @@ func machineStage(t *testing.T) *stage.Stage {
 	return s
 }
 
+// leaderAndCandidate starts two gates, of which the first leads. Whether the other is
+// next in line is not waited for: a claim that meets a renewal is refused, and on an
+// emulated processor each takes so long that they meet for a minute.
+func leaderAndCandidate(s *stage.Stage) (leader, candidate *stage.Container) {
+	leader = s.Start(stage.Pod{Name: "a"})
+	s.AwaitLeader(leader)
+	return leader, startCandidate(s)
+}
+
+func startCandidate(s *stage.Stage) *stage.Container {
+	candidate := s.Start(stage.Pod{Name: "b"})
+	s.AwaitLine(candidate, `msg="standing by"`)
+	return candidate
+}
+
 // clocks are readings of the three clocks at one time, more or less.
 type clocks struct{ boottime, monotonic, wall time.Duration }
 

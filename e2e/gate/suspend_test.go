@@ -12,7 +12,7 @@ func TestSuspend_ShorterThanTheDeadlineCostsALeaderNothing(t *testing.T) {
 	needMachine(t)
 	s := machineStage(t)
 	s.Env["LEASE_DURATION"], s.Env["RENEW_DEADLINE"] = "60", "40"
-	a, b := leaderAndStandby(s)
+	a, b := leaderAndCandidate(s)
 	suspend(t, 10*time.Second)
 	awaitRenewals(t, s, 5, a, b)
 	if runs := s.Runs(); len(runs) != 1 || runs[0].Ended {
@@ -36,8 +36,7 @@ func TestSuspend_LongerThanTheLeaseIsTheEndOfTheCommand(t *testing.T) {
 			}})
 			s.AwaitLine(a, `msg="command started"`)
 			s.AwaitOutput(a, "a's descendant: started")
-			b := s.Start(stage.Pod{Name: "b"})
-			s.AwaitStandby(b)
+			b := startCandidate(s)
 			before := s.Lease()
 			if alone {
 				stop(t, s, a)
@@ -71,7 +70,7 @@ func TestSuspend_LongerThanTheLeaseIsTheEndOfTheCommand(t *testing.T) {
 func TestSuspend_GivesACandidateThatWaitsNothing(t *testing.T) {
 	needMachine(t)
 	s := machineStage(t)
-	a, b := leaderAndStandby(s)
+	a, b := leaderAndCandidate(s)
 	renewed := kill(t, s, a)
 	suspend(t, 2*machineLease)
 	s.AwaitLeader(b)
@@ -91,7 +90,7 @@ func TestSuspend_GivesACandidateThatWaitsNothing(t *testing.T) {
 func TestPause_OfTheMachineIsWhatItsClocksMakeOfIt(t *testing.T) {
 	needMachine(t)
 	s := machineStage(t)
-	a, b := leaderAndStandby(s)
+	a, b := leaderAndCandidate(s)
 	before := readClocks(t)
 	answer := ask(t, "pause "+(2*machineLease).String(), "paused")
 	if answer == "" {
