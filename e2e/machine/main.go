@@ -6,7 +6,7 @@
 // The machine has a kernel of Debian's or any other that needs no module to boot,
 // busybox, and the files in its root directory, all of it in memory: no disk, no
 // network. What it prints comes out here, and its exit status is the command's. It
-// uses KVM where that works, and is some ten times slower elsewhere.
+// uses KVM where that works, and is much slower elsewhere.
 //
 // On /dev/ttyS1 the command has a hand outside of the machine; each request is a line:
 //
