@@ -40,7 +40,7 @@ func machineStage(t *testing.T) *stage.Stage {
 
 // leaderAndCandidate starts two gates, of which the first leads. Whether the other is
 // next in line is not waited for: a claim that meets a renewal is refused, and on an
-// emulated processor each takes so long that they meet for a minute.
+// emulated processor each takes so long that they can meet for a minute.
 func leaderAndCandidate(s *stage.Stage) (leader, candidate *stage.Container) {
 	leader = s.Start(stage.Pod{Name: "a"})
 	s.AwaitLeader(leader)
