@@ -230,7 +230,8 @@ func (g *Gate) wait(ctx context.Context, leave <-chan struct{}, term *elector.Te
 		case <-process.Exited():
 			if why == endedByItself && !term.Valid() {
 				// We have stood still, and its guard has kept the deadline for us;
-				// the lease may be another's by now.
+				// the lease may be another's by now, and what is published too.
+				traffic.stop()
 				why = leaseLost
 			}
 			return why

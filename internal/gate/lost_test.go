@@ -224,6 +224,21 @@ func TestGate_KillsAtOnceWhenItWakesUpPastTheKill(t *testing.T) {
 	})
 }
 
+// It has stood still, and its guard has killed the command: the lease may be
+// another's, whose address is not to be put right.
+func TestGate_PublishesNothingMoreWhenItGoesOnAndItsCommandIsDead(t *testing.T) {
+	t.Parallel()
+	repeat(t, func(w *world) {
+		a := w.leader("a", func(p *pod) { p.command.sweeping = margin / 8 })
+		w.at(5 * time.Second)
+		a.boot.Jump(lease)
+		a.exit(killed)
+		w.after(2 * lease)
+		w.wantBefore("a", "publishing ended", 5*time.Second+blink)
+		w.wantOrder("a publishing ended", "a swept")
+	})
+}
+
 // The end of the term and the moment of the kill come while the gate passes a
 // signal on: it finds both when it looks again.
 func TestGate_TakesAnExpiryThatItSeesFirstForALoss(t *testing.T) {
