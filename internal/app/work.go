@@ -144,8 +144,8 @@ type commandObserver struct {
 	// calm is how long after a term the lock has been passed on, and a new place
 	// among those who stand by is taken.
 	calm time.Duration
-	// shed is the timer of the last term's memory; nil: there was none. It is never
-	// let go of while leading: a page fault is for no kill to wait for.
+	// shed is the timer of the last term's memory; nil: there was none. It is stopped
+	// when the next command runs: a page fault is for no kill to wait for.
 	shed *time.Timer
 }
 

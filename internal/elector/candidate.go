@@ -141,7 +141,7 @@ func (c *candidate) opens(s sighting) (at time.Duration, reason string, sure boo
 	if g := s.gate(); holder == c.Identity && g != nil && c.Instance.succeeds(*g) {
 		return 0, "the former container of this pod held it", true
 	}
-	lease := s.held
+	lease := c.sight.duration(s.obs.Record)
 	return s.changed + lease, fmt.Sprintf("not renewed by %s for %v", holder, lease), c.reign.Heir == c.Identity
 }
 

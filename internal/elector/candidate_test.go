@@ -206,38 +206,6 @@ func TestCampaign_CountsTheRecordsDurationFromTheLastReceivedChange(t *testing.T
 	}
 }
 
-// Somebody edits the duration of a holder that does not answer: its command lives
-// for as long as it was promised before.
-func TestCampaign_WaitsOutTheLongestDurationThatTheHolderWasSeenWith(t *testing.T) {
-	t.Parallel()
-	inBubble(t, func(t *testing.T, w *world) {
-		w.server.put(held("b", lease))
-		c := w.node("a").campaign()
-		w.at(3 * time.Second)
-		w.server.edit(func(o *object) { o.record.LeaseDuration = time.Second })
-		c.elected(time.Minute)
-		opens := 3*time.Second + lease
-		wantBetween(t, "acquire", firstOf(t, w, w.server.of("a", "acquire")).sent, opens, opens+20*time.Millisecond)
-	})
-}
-
-// The next holder's is as long as its own record says.
-func TestCampaign_ForgetsTheLongerDurationOfAnEarlierHolder(t *testing.T) {
-	t.Parallel()
-	inBubble(t, func(t *testing.T, w *world) {
-		w.server.put(held("b", lease))
-		c := w.node("a").campaign()
-		w.at(3 * time.Second)
-		w.server.edit(func(o *object) {
-			o.record.LeaseDuration = 5 * time.Second
-			o.record.HolderIdentity = "c"
-		})
-		c.elected(time.Minute)
-		opens := 3*time.Second + 5*time.Second
-		wantBetween(t, "acquire", firstOf(t, w, w.server.of("a", "acquire")).sent, opens, opens+20*time.Millisecond)
-	})
-}
-
 // What it did not see it cannot rely on, whatever the record's times say.
 func TestCampaign_WaitsAWholeDurationFromItsFirstSight(t *testing.T) {
 	t.Parallel()

@@ -14,9 +14,8 @@ type sighting struct {
 	// changed is when the last change of the record proper was received, on
 	// the candidate's clock, or what may hide one; noted, when anything was.
 	changed, noted time.Duration
-	// held says that a holder was ever seen, and for how long its lease has to be
-	// waited out: the longest that it was seen with since another had it, as a holder
-	// that cannot be reached does not know what somebody has made of the record.
+	// held says that a holder was ever seen, and for how long its lease would
+	// have to be waited out.
 	held time.Duration
 	// watched is the last revision that the watch delivered, delivered how many
 	// times it did.
@@ -40,8 +39,6 @@ type sight struct {
 	// newest is the highest revision noted. What a watch or a write brings late
 	// is below it; only a read may lower it.
 	newest uint64
-	// heldBy is whose lease held is.
-	heldBy string
 	// same is the spec that the watch delivered last, and since when it has
 	// delivered the same one, without a gap.
 	same  string
@@ -100,14 +97,14 @@ func (s *sight) read(obs Observation, before uint64) {
 	last := s.now.obs
 	differs := s.now.seq == before && (obs.Revision != last.Revision || obs.Exists != last.Exists)
 	if s.now.seq == 0 || obs.Revision > s.newest || differs {
-		older, held, heldBy := obs.Revision < s.newest, s.now.held, s.heldBy
+		older, held := obs.Revision < s.newest, s.now.held
 		if obs.Exists {
 			s.newest = obs.Revision
 		}
 		s.adopt(obs)
 		if older {
 			// Or the answer is old: a longer lease that was seen since still counts.
-			s.now.held, s.heldBy = max(s.now.held, held), heldBy
+			s.now.held = max(s.now.held, held)
 		}
 	}
 }
@@ -121,11 +118,7 @@ func (s *sight) adopt(obs Observation) {
 	}
 	switch r := obs.Record; {
 	case r.HolderIdentity != "":
-		held := s.duration(r)
-		if r.HolderIdentity == s.heldBy {
-			held = max(held, s.now.held)
-		}
-		s.now.held, s.heldBy = held, r.HolderIdentity
+		s.now.held = s.duration(r)
 		// Who stands by has nothing to write: a refusal of old proves nothing.
 		s.now.unwritable = nil
 	case obs.Exists && s.now.held == 0 && (r.LeaseDuration > 0 || r.LeaseTransitions > 0 || !r.RenewTime.IsZero() || !r.AcquireTime.IsZero()):

@@ -180,6 +180,9 @@ func (g *Gate) lead(ctx context.Context, term *elector.Term) (status int, err er
 
 	reason := g.wait(ctx, leave, term, process, traffic)
 
+	if !term.Valid() {
+		traffic.stop() // what it would put right may be a successor's
+	}
 	// From here on the lock passes to another only past the proof of death.
 	term.Lapse()
 	if err := g.bury(ctx, term, process); err != nil {
@@ -230,8 +233,7 @@ func (g *Gate) wait(ctx context.Context, leave <-chan struct{}, term *elector.Te
 		case <-process.Exited():
 			if why == endedByItself && !term.Valid() {
 				// We have stood still, and its guard has kept the deadline for us;
-				// the lease may be another's by now, and what is published too.
-				traffic.stop()
+				// the lease may be another's by now.
 				why = leaseLost
 			}
 			return why

@@ -228,15 +228,25 @@ func TestGate_KillsAtOnceWhenItWakesUpPastTheKill(t *testing.T) {
 // another's, whose address is not to be put right.
 func TestGate_PublishesNothingMoreWhenItGoesOnAndItsCommandIsDead(t *testing.T) {
 	t.Parallel()
-	repeat(t, func(w *world) {
-		a := w.leader("a", func(p *pod) { p.command.sweeping = margin / 8 })
-		w.at(5 * time.Second)
-		a.boot.Jump(lease)
-		a.exit(killed)
-		w.after(2 * lease)
-		w.wantBefore("a", "publishing ended", 5*time.Second+blink)
-		w.wantOrder("a publishing ended", "a swept")
-	})
+	for name, before := range map[string]func(*pod){
+		"of itself":           func(*pod) {},
+		"when it was to stop": func(a *pod) { a.signals <- syscall.SIGTERM },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			repeat(t, func(w *world) {
+				a := w.leader("a", func(p *pod) { p.command.deaf, p.command.sweeping = true, margin/8 })
+				w.at(5 * time.Second)
+				before(a)
+				w.after(time.Second)
+				a.boot.Jump(lease)
+				a.exit(killed)
+				w.after(2 * lease)
+				w.wantBefore("a", "publishing ended", 6*time.Second+blink)
+				w.wantOrder("a publishing ended", "a swept")
+			})
+		})
+	}
 }
 
 // The end of the term and the moment of the kill come while the gate passes a

@@ -206,8 +206,8 @@ func (j *judge) changed(by *process, before, after elector.Observation) {
 	case r.HolderIdentity == "": // made, without a holder; deleted or emptied by hand
 		// How long to wait is what each saw last.
 		j.expires = j.asked
-	case by == nil: // its holder may not know
-		j.expires = max(j.asked, now+expiry(r))
+	case by == nil:
+		j.expires = now + expiry(r)
 	default:
 		if by != j.holder {
 			j.taken(by)

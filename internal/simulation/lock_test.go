@@ -271,19 +271,13 @@ func tell(obs elector.Observation) string {
 }
 
 // saw takes note that the process has been told of a holder. By old news no shorter
-// lease is believed, nor of the holder before. w.mu is held.
+// lease is believed. w.mu is held.
 func (p *process) saw(obs elector.Observation) {
-	r, old := obs.Record, obs.Revision <= p.newest
-	p.newest = max(p.newest, obs.Revision)
-	if r.HolderIdentity == "" {
-		return
-	}
-	same := r.HolderIdentity == p.told
-	if !old {
-		p.told = r.HolderIdentity
-	}
-	switch {
-	case old || same:
+	before := p.newest
+	p.newest = max(before, obs.Revision)
+	switch r := obs.Record; {
+	case r.HolderIdentity == "":
+	case obs.Revision <= before:
 		p.seen = max(p.seen, r.LeaseDuration)
 	case r.HolderIdentity == p.identity:
 		p.seen, p.waited = r.LeaseDuration, p.seen

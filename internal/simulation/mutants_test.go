@@ -187,18 +187,11 @@ var allMutants = []mutant{
 		finds: "deposed",
 	},
 	{
-		name: "the duration seen last in place of the longest",
-		rule: "who edits the duration shortens nobody's lease",
-		file: "elector/sight.go",
-		old:  "held = max(held, s.now.held)",
-		new:  "",
-	},
-	{
 		name:  "an older tool's lease halved",
 		rule:  "an older tool's record is waited out like a gate's",
 		file:  "elector/candidate.go",
-		old:   "lease := s.held\n",
-		new:   "lease := s.held\n\tif s.gate() == nil {\n\t\tlease /= 2\n\t}\n",
+		old:   "lease := c.sight.duration(s.obs.Record)\n",
+		new:   "lease := c.sight.duration(s.obs.Record)\n\tif s.gate() == nil {\n\t\tlease /= 2\n\t}\n",
 		finds: "too early",
 	},
 	{

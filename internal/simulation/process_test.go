@@ -77,14 +77,13 @@ type process struct {
 	publishing bool
 	// exclusive: it has bound the socket of its identity.
 	exclusive bool
-	// seen is the longest duration of the last holder's lease that it was told of;
-	// zero: of none.
+	// seen is the duration of the last holder's lease that it was told of; zero:
+	// of none.
 	seen time.Duration
 	// waited is what seen was before it was told of its own lease.
 	waited time.Duration
-	// newest is the highest revision that it was told of, told the newest holder.
+	// newest is the highest revision that it was told of.
 	newest uint64
-	told   string
 	// othersChanged is when anybody else last changed the record.
 	othersChanged time.Duration
 }

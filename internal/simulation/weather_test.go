@@ -55,7 +55,7 @@ const (
 	defacing
 	deleting
 	emptying
-	resizing
+	lengthening
 	evils
 )
 
@@ -234,20 +234,17 @@ func (w *world) during(ctx context.Context, d time.Duration, end func()) {
 	})
 }
 
-// vandalize changes the lock by hand. To delete or empty it, or to shorten its
-// duration, is outside of the promise for candidates that have not seen a holder
-// with its duration, so everybody has; and beside older tools, which go by what is
-// there.
+// vandalize changes the lock by hand. To delete or empty it is outside of the
+// promise for candidates that have not seen a holder with its duration, so
+// everybody has; and beside older tools, which take that for a release.
 func (w *world) vandalize(d *dice, evil int) {
 	s := w.store
 	if s.object == nil {
 		return
 	}
-	shortens := evil == resizing && s.object.record.HolderIdentity != "" && d.in(0.5)
-	hides := evil == deleting || evil == emptying || shortens
+	blanks := evil == deleting || evil == emptying
 	for _, p := range w.processes {
-		unseen := p.seen < w.judge.longest || shortens && p.told != s.object.record.HolderIdentity
-		if hides && (w.old || !p.ended && unseen) {
+		if blanks && (w.old || !p.ended && p.seen < w.judge.longest) {
 			return
 		}
 	}
@@ -268,10 +265,8 @@ func (w *world) vandalize(d *dice, evil int) {
 			o.record.Heir, o.record.Instance = "", ""
 		}
 		w.handmade = w.now()
-	case resizing:
-		if o.record.LeaseDuration += 5 * time.Second; shortens {
-			o.record.LeaseDuration = time.Second
-		}
+	case lengthening:
+		o.record.LeaseDuration += 5 * time.Second
 		o.unknown++
 		what = "changes its duration"
 	case emptying:
@@ -290,8 +285,8 @@ func (w *world) vandalize(d *dice, evil int) {
 	} else {
 		obs = s.set(&o)
 	}
-	if hides {
-		w.hidden = w.now()
+	if blanks {
+		w.blanked = w.now()
 	}
 	w.trace("somebody", "%s: revision %d", what, obs.Revision)
 	w.judge.changed(nil, before, obs)

@@ -36,10 +36,10 @@ type world struct {
 	judge     *judge
 	processes []*process
 	births    int
-	// hidden is when the lock was last deleted or emptied, or its duration
-	// shortened, by hand; handmade, when our annotations were last changed.
-	hidden, handmade time.Duration
-	events           []event
+	// blanked is when the lock was last deleted or emptied by hand, handmade when
+	// our annotations were last changed.
+	blanked, handmade time.Duration
+	events            []event
 }
 
 // event is one line of the trace.
@@ -235,12 +235,12 @@ func (w *world) live(of pod, once bool) {
 	}
 }
 
-// mayStart: who starts after the lock was deleted or emptied by hand, or its
-// duration shortened, and has not seen the holder with it, is outside of the promise.
+// mayStart: who starts after the lock was deleted or emptied by hand, and has
+// not seen the holder, is outside of the promise.
 func (w *world) mayStart() bool {
-	if r := w.store.present().Record; w.hidden == 0 || r.HolderIdentity != "" && r.LeaseDuration >= w.judge.longest {
+	if w.blanked == 0 || w.store.object != nil && w.store.object.record.HolderIdentity != "" {
 		return true
 	}
 	longest := time.Duration(1.03 * float64(w.judge.longest))
-	return w.now() > w.hidden+longest
+	return w.now() > w.blanked+longest
 }
