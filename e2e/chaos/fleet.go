@@ -152,10 +152,14 @@ func (f *fleet) leader() (leader *replica, run record.Run) {
 	return nil, record.Run{}
 }
 
-// written tells whether the Lease is there and names somebody.
+// written tells whether the Lease is there and names somebody, for as long as all of
+// them would have it.
 func (f *fleet) written() bool {
 	lease := f.stage.Lease()
-	return lease != nil && lease.Spec.HolderIdentity != nil && *lease.Spec.HolderIdentity != ""
+	if lease == nil || lease.Spec.HolderIdentity == nil || lease.Spec.LeaseDurationSeconds == nil {
+		return false
+	}
+	return *lease.Spec.HolderIdentity != "" && time.Duration(*lease.Spec.LeaseDurationSeconds)*time.Second >= f.lease
 }
 
 // settled tells whether every replica runs, and all of them say that the same one
