@@ -52,7 +52,7 @@ func TestLease_ChangedByHandIsPutRightByItsLeader(t *testing.T) {
 			t.Parallel()
 			s := newStage(t)
 			s.LongLeases()
-			a, b := leaderAndStandby(s)
+			a, b := leaderAndStandby(s, stage.Pod{Name: "a"})
 			before := s.Lease()
 
 			row.act(s)
@@ -121,7 +121,7 @@ func TestLease_DeletedOrEmptiedUnderAStandbyIsNotFree(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			s := newStage(t)
-			a, b := leaderAndStandby(s)
+			a, b := leaderAndStandby(s, stage.Pod{Name: "a"})
 			a.Signal(syscall.SIGKILL)
 			s.AwaitExit(a)
 
@@ -140,7 +140,7 @@ func TestLease_ReleasedByHandIsTakenAtOnce(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
 	s.LongLeases()
-	a, b := leaderAndStandby(s)
+	a, b := leaderAndStandby(s, stage.Pod{Name: "a"})
 	a.Signal(syscall.SIGKILL)
 	s.AwaitExit(a)
 	s.EditLease(func(l *coordinationv1.Lease) {

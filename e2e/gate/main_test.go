@@ -34,8 +34,8 @@ func newStage(t *testing.T) *stage.Stage {
 }
 
 // leaderAndStandby starts two gates, of which the first leads.
-func leaderAndStandby(s *stage.Stage) (leader, standby *stage.Container) {
-	leader = s.Start(stage.Pod{Name: "a"})
+func leaderAndStandby(s *stage.Stage, first stage.Pod) (leader, standby *stage.Container) {
+	leader = s.Start(first)
 	s.AwaitLeader(leader)
 	standby = s.Start(stage.Pod{Name: "b"})
 	s.AwaitStandby(standby)

@@ -54,10 +54,7 @@ func TestPartition_EndsWithAnotherTurnWhereLosingMeansStandby(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
 	proxy := s.Proxy(nil)
-	a := s.Start(stage.Pod{Name: "a", Proxy: proxy, Env: map[string]string{"ON_LOST": "standby"}})
-	s.AwaitLeader(a)
-	b := s.Start(stage.Pod{Name: "b"})
-	s.AwaitStandby(b)
+	a, b := leaderAndStandby(s, stage.Pod{Name: "a", Proxy: proxy, Env: map[string]string{"ON_LOST": "standby"}})
 
 	proxy.BlackHole()
 	s.AwaitLine(a, `msg="command ended"`, `reason="the lease was lost"`)

@@ -132,7 +132,7 @@ func connect(p Program, c *config.Config, texts *parsed, signals <-chan os.Signa
 	others.Go(func() { _ = election.Run(ctx) })
 	others.Go(func() { backend.run(ctx) })
 
-	shed := time.AfterFunc(c.RetryPeriod, memory.ShedStartup) // the first connections are made by then
+	shed := time.AfterFunc(c.RetryPeriod, memory.Shed) // the first connections are made by then
 	defer shed.Stop()
 
 	code, err := run.Run(leading)

@@ -162,7 +162,7 @@ func (o *commandObserver) Ended(code int, reason string) {
 	o.checks.Stopped()
 	o.metrics.ChildExited(code)
 	o.log.Info("command ended", "reason", reason, "status", code)
-	o.shed = time.AfterFunc(o.calm, memory.ShedStartup)
+	o.shed = time.AfterFunc(o.calm, memory.Shed)
 }
 
 // claimObserver tells people about a sidecar's claim.

@@ -267,7 +267,6 @@ func (g *Gate) wait(ctx context.Context, leave <-chan struct{}, term *elector.Te
 			}
 			return why
 		case <-term.Expired():
-			traffic.stop()
 			if why == endedByItself { // seen before Over
 				why = leaseLost
 			}

@@ -17,8 +17,8 @@ const (
 	stayPercent = 50
 )
 
-// ShedStartup lets go of the memory that only the start needed.
-func ShedStartup() {
+// Shed lets go of the memory that is needed no more, after a start or a term.
+func Shed() {
 	debug.FreeOSMemory()
 	pages.Shed()
 }
@@ -33,7 +33,7 @@ func StaySmall(ctx context.Context) {
 	for {
 		select {
 		case <-again.C:
-			ShedStartup()
+			Shed()
 		case <-ctx.Done():
 			return
 		}
