@@ -45,7 +45,7 @@ func address(config *rest.Config) (string, error) {
 }
 
 func slowly(h hit) (func() error, error) {
-	h.fleet.answers.Delay(apiLatency)
+	h.fleet.answers.Delay(h.latency())
 	return h.answer()
 }
 

@@ -100,7 +100,7 @@ func kinds() []*kind {
 		{name: "Lease: holder emptied", weight: 2, store: leases, reach: hitsAll, edits: true, quiet: true, effect: none, begin: edit(emptyHolder)},
 		{name: "Lease: duration shortened", weight: 1, store: leases, reach: hitsAll, edits: true, quiet: true, effect: none, begin: edit(shortenDuration)},
 		{name: "Lease: annotations removed", weight: 1, store: leases, reach: hitsAll, edits: true, effect: none, begin: edit(removeAnnotations)},
-		{name: "Lease: foreign holder", weight: 2, store: leases, reach: hitsAll, edits: true, effect: ends(2 * time.Second), begin: edit(setForeignHolder)},
+		{name: "Lease: foreign holder", weight: 2, store: leases, reach: hitsAll, edits: true, effect: endsWithLease, begin: edit(setForeignHolder)},
 
 		{name: "disk: full", weight: 3, store: files, reach: hitsAll, parts: []string{"disk"}, effect: outage, begin: fillDisk},
 	}
@@ -114,6 +114,10 @@ func ends(after time.Duration) func(hit) (verdict.Effect, time.Duration) {
 	return func(hit) (verdict.Effect, time.Duration) { return verdict.Ends, after }
 }
 
+// endsWithLease: a leader that can be reached ends at once, and one to whom nobody can
+// say that it leads no more ends with its lease.
+func endsWithLease(h hit) (verdict.Effect, time.Duration) { return verdict.Ends, h.fleet.lease }
+
 func endsIfLong(h hit) (verdict.Effect, time.Duration) {
 	if h.long {
 		return verdict.Ends, 2 * time.Second
@@ -121,13 +125,24 @@ func endsIfLong(h hit) (verdict.Effect, time.Duration) {
 	return verdict.None, 0
 }
 
-// apiLatency is that of a slow API server.
+// apiLatency is that of a very slow API server. Who waits gets an answer to every
+// request, but no leader of a run keeps its lease: a renewal is sent when the one
+// before it was answered, which was sent apiLatency ago, and twice that is no less
+// than the longest RENEW_DEADLINE.
 const apiLatency = 5 * time.Second
 
-// slowAPI: who waits long enough gets an answer to every request.
-func slowAPI(h hit) (verdict.Effect, time.Duration) {
-	if h.fleet.renew < apiLatency+2*h.fleet.retry {
-		return verdict.Outage, 0
+// latency is that of a slow API server: so that no leader can bear it, or so that
+// each must, even one whose renewals meet somebody else's writes, time after time.
+func (h hit) latency() time.Duration {
+	if h.other {
+		return apiLatency
 	}
-	return verdict.Slow, 0
+	return h.fleet.renew / 10
+}
+
+func slowAPI(h hit) (verdict.Effect, time.Duration) {
+	if h.other {
+		return outage(h)
+	}
+	return slow(h)
 }

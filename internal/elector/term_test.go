@@ -135,12 +135,14 @@ func TestTerm_TriesTwiceAtMostOnSilence(t *testing.T) {
 	})
 }
 
-func TestTerm_KeepsTheLeaseForEverAtAnAPIThatAnswersIn2500ms(t *testing.T) {
+func TestTerm_KeepsTheLeaseForEverAtAnAPIThatAnswersWithinHalfTheRenewDeadline(t *testing.T) {
 	t.Parallel()
 	for name, f := range map[string]fault{
 		"slow there":          {Late: 2500 * time.Millisecond},
 		"slow back":           {Slow: 2500 * time.Millisecond},
 		"slow there and back": {Late: 1250 * time.Millisecond, Slow: 1250 * time.Millisecond},
+		"slower there":        {Late: deadline/2 - 10*time.Millisecond},
+		"slower back":         {Slow: deadline/2 - 10*time.Millisecond},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

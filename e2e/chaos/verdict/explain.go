@@ -2,7 +2,9 @@ package verdict
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -61,6 +63,19 @@ func (j *judge) explain(lock Lock, t term) (by Fault, found bool) {
 		}
 	}
 	return by, found
+}
+
+// before tells the faults that may have had to do with a leader's end after all, a
+// line each.
+func (j *judge) before(lock Lock, t term) string {
+	var told strings.Builder
+	near := span{t.last - 2*lock.Aftermath, t.last + tolerance}
+	for _, f := range j.log.Faults {
+		if f.hits(lock.Name, t.run.Name) && near.meets(span{f.Began, max(f.Ended, f.Until)}) {
+			_, _ = fmt.Fprintf(&told, "\n\t%s (%s)", f, f.Effect)
+		}
+	}
+	return told.String()
 }
 
 // nearer tells whether a, rather than b, is the latest until an instant, or the first

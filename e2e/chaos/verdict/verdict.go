@@ -144,7 +144,7 @@ func (j *judge) lock(lock Lock, runs []record.Run) {
 		}
 		var found bool
 		if by, found = j.explain(lock, t); !found {
-			j.verdict.Unexplained = append(j.verdict.Unexplained, fmt.Sprintf("%s: the end of %s, at %s", lock.Name, t, t.last))
+			j.verdict.Unexplained = append(j.verdict.Unexplained, fmt.Sprintf("%s: the end of %s, at %s%s", lock.Name, t, t.last, j.before(lock, t)))
 			continue
 		}
 		j.kind(by).Ended++
