@@ -3,7 +3,6 @@ package chaos
 import (
 	"context"
 	"fmt"
-	"slices"
 	"testing"
 	"time"
 
@@ -84,8 +83,8 @@ func (c *canary) sing(ctx context.Context, client kubernetes.Interface, locks []
 	}
 }
 
-// unblamed stops the canary, and returns the outages that nothing in the log is to
-// blame for: something that was done to all of its locks, until a while ago.
+// unblamed stops the canary, and returns the outages, or what is left of them, that
+// nothing in the log is to blame for: something that was done to all of its locks.
 func (c *canary) unblamed(t *testing.T, log verdict.Log) (outages []verdict.Fault) {
 	t.Helper()
 	c.stop()
@@ -93,10 +92,12 @@ func (c *canary) unblamed(t *testing.T, log verdict.Log) (outages []verdict.Faul
 		t.Fatal(err)
 	}
 	for _, o := range c.outages {
-		blamed := slices.ContainsFunc(log.Faults, func(f verdict.Fault) bool {
-			return len(f.Locks) == len(o.Locks) && f.Began <= o.Ended && o.Began <= f.Ended+startup
-		})
-		if !blamed {
+		for _, f := range log.Faults {
+			if len(f.Locks) == len(o.Locks) && f.Began <= o.Began+silence && o.Began <= f.Ended {
+				o.Began = f.Ended
+			}
+		}
+		if o.Ended-o.Began > silence {
 			o.Number = len(log.Faults) + len(outages) + 1
 			outages = append(outages, o)
 		}

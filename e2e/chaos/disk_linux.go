@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -40,6 +41,27 @@ func (f *fleet) fill() (empty func() error, err error) {
 		return nil, errors.Join(err, file.Close())
 	}
 	return func() error { return os.Remove(path) }, file.Close()
+}
+
+// inside tells whether somebody stands still within a read or write of the lock: who
+// does not is through within a tick.
+func (f *fleet) inside() (bool, error) {
+	names, err := filepath.Glob(filepath.Join(f.locks, "*.mutex"))
+	if err != nil || len(names) == 0 {
+		return false, err
+	}
+	mutex, err := os.Open(names[0])
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = mutex.Close() }() // with the flock
+	for range 10 {
+		if err := unix.Flock(int(mutex.Fd()), unix.LOCK_EX|unix.LOCK_NB); !errors.Is(err, unix.EWOULDBLOCK) {
+			return false, err
+		}
+		time.Sleep(tick)
+	}
+	return true, nil
 }
 
 func fillDisk(h hit) (func() error, error) {

@@ -31,8 +31,8 @@ type kind struct {
 	parts []string
 	// edits: it asks the API server, which must answer.
 	edits bool
-	// quiet: all replicas must be unhurt and know their leader before, and must
-	// do so again before anything else happens.
+	// quiet: all replicas must be unhurt, have got over what was before, and know
+	// their leader, and must do so again before anything else happens.
 	quiet bool
 	// brief: it lasts as long as undoing it takes.
 	brief bool
@@ -68,15 +68,15 @@ func kinds() []*kind {
 	return []*kind{
 		{name: "gate: TERM", weight: 4, store: leases | files, reach: hitsAny, parts: []string{"gate"}, effect: ends(stopTimeout + time.Second), begin: toGate(syscall.SIGTERM)},
 		{name: "gate: KILL", weight: 4, store: leases | files, reach: hitsAny, effect: ends(time.Second), begin: toGate(syscall.SIGKILL)},
-		{name: "gate: STOP", weight: 3, store: leases | files, reach: hitsOne, parts: []string{"gate"}, effect: endsIfLong, begin: stopGate},
-		{name: "command: TERM", weight: 1, store: leases | files, reach: hitsLeader, parts: []string{"command"}, effect: ends(time.Second), begin: toCommand(syscall.SIGTERM)},
-		{name: "command: KILL", weight: 1, store: leases | files, reach: hitsLeader, effect: ends(time.Second), begin: toCommand(syscall.SIGKILL)},
-		{name: "command: ends by itself", weight: 1, store: leases | files, reach: hitsLeader, parts: []string{"command"}, effect: ends(time.Second), begin: toCommand(syscall.SIGUSR1)},
+		{name: "gate: STOP", weight: 3, store: leases | files, reach: hitsOne, parts: []string{"gate"}, effect: standsStill, begin: stopGate},
+		{name: "command: TERM", weight: 1, store: leases | files, reach: hitsLeader, parts: []string{"command"}, effect: endsCommand, begin: toCommand(syscall.SIGTERM)},
+		{name: "command: KILL", weight: 1, store: leases | files, reach: hitsLeader, effect: endsCommand, begin: toCommand(syscall.SIGKILL)},
+		{name: "command: ends by itself", weight: 1, store: leases | files, reach: hitsLeader, parts: []string{"command"}, effect: endsCommand, begin: toCommand(syscall.SIGUSR1)},
 		{name: "command: STOP", weight: 2, silences: true, store: leases | files, reach: hitsLeader, parts: []string{"command"}, effect: none, begin: stopCommand},
 		{name: "guard: TERM", weight: 1, store: leases | files, reach: hitsLeader, parts: []string{"gate"}, effect: none, begin: toGuard(syscall.SIGTERM)},
 		{name: "guard: KILL", weight: 1, store: leases | files, reach: hitsLeader, parts: []string{"gate"}, effect: none, begin: toGuard(syscall.SIGKILL)},
 		{name: "guard: STOP", weight: 1, store: leases | files, reach: hitsLeader, parts: []string{"gate"}, effect: none, begin: stopGuard},
-		{name: "container: frozen", weight: 2, silences: true, freezes: true, store: leases | files, reach: hitsOne, parts: []string{"gate", "command"}, effect: endsIfLong, begin: freeze},
+		{name: "container: frozen", weight: 2, silences: true, freezes: true, store: leases | files, reach: hitsOne, parts: []string{"gate", "command"}, effect: standsStill, begin: freeze},
 
 		{name: "network: reset", weight: 2, store: leases, reach: hitsAny, parts: []string{"network"}, effect: slow, begin: reset},
 		{name: "network: black hole", weight: 3, store: leases, reach: hitsAny, parts: []string{"network"}, effect: outage, begin: blackHole},
@@ -98,8 +98,8 @@ func kinds() []*kind {
 
 		{name: "Lease: deleted", weight: 2, store: leases, reach: hitsAll, edits: true, quiet: true, effect: none, begin: deleteLease},
 		{name: "Lease: holder emptied", weight: 2, store: leases, reach: hitsAll, edits: true, quiet: true, effect: none, begin: edit(emptyHolder)},
-		{name: "Lease: duration shortened", weight: 1, store: leases, reach: hitsAll, edits: true, quiet: true, effect: none, begin: edit(shortenDuration)},
-		{name: "Lease: annotations removed", weight: 1, store: leases, reach: hitsAll, edits: true, effect: none, begin: edit(removeAnnotations)},
+		{name: "Lease: duration shortened", weight: 1, store: leases, reach: hitsAll, edits: true, quiet: true, effect: none, begin: shortenDuration},
+		{name: "Lease: annotations removed", weight: 1, store: leases, reach: hitsAll, edits: true, quiet: true, effect: none, begin: edit(removeAnnotations)},
 		{name: "Lease: foreign holder", weight: 2, store: leases, reach: hitsAll, edits: true, effect: endsWithLease, begin: edit(setForeignHolder)},
 
 		{name: "disk: full", weight: 3, store: files, reach: hitsAll, parts: []string{"disk"}, effect: outage, begin: fillDisk},
@@ -118,11 +118,18 @@ func ends(after time.Duration) func(hit) (verdict.Effect, time.Duration) {
 // say that it leads no more ends with its lease.
 func endsWithLease(h hit) (verdict.Effect, time.Duration) { return verdict.Ends, h.fleet.lease }
 
-func endsIfLong(h hit) (verdict.Effect, time.Duration) {
+// standsStill: who stands still for less than a leader may is as if the store were slow.
+func standsStill(h hit) (verdict.Effect, time.Duration) {
 	if h.long {
-		return verdict.Ends, 2 * time.Second
+		return verdict.Ends, stopTimeout + time.Second
 	}
-	return verdict.None, 0
+	return slow(h)
+}
+
+// endsCommand: what the command leaves behind lives until the gate sees to it, which may
+// stand still at the moment.
+func endsCommand(h hit) (verdict.Effect, time.Duration) {
+	return verdict.Ends, time.Second + h.fleet.promise().Patience
 }
 
 // apiLatency is that of a very slow API server. Who waits gets an answer to every

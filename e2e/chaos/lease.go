@@ -1,6 +1,8 @@
 package chaos
 
 import (
+	"time"
+
 	coordinationv1 "k8s.io/api/coordination/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -22,7 +24,12 @@ func edit(change func(*coordinationv1.Lease)) func(hit) (func() error, error) {
 
 func emptyHolder(lease *coordinationv1.Lease) { lease.Spec.HolderIdentity = new("") }
 
-func shortenDuration(lease *coordinationv1.Lease) { lease.Spec.LeaseDurationSeconds = new(int32(1)) }
+// shortenDuration leaves a leader that can be reached the time to put that right.
+func shortenDuration(h hit) (func() error, error) {
+	return edit(func(lease *coordinationv1.Lease) {
+		lease.Spec.LeaseDurationSeconds = new(int32(h.fleet.renew / (2 * time.Second)))
+	})(h)
+}
 
 func removeAnnotations(lease *coordinationv1.Lease) { lease.Annotations = nil }
 

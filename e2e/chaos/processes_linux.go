@@ -20,10 +20,23 @@ func toGate(s syscall.Signal) func(hit) (func() error, error) {
 	}
 }
 
-func stopGate(h hit) (func() error, error) {
-	c := h.replicas[0].container
-	c.Signal(syscall.SIGSTOP)
-	return func() error { c.Signal(syscall.SIGCONT); return nil }, nil
+func stopGate(h hit) (func() error, error) { return h.stop(h.replicas[0].container.PID()) }
+
+// stop stops processes of a replica, but none within a read or write of a lock on
+// files: that would hold up all the others.
+func (h hit) stop(pids ...int) (resume func() error, err error) {
+	for {
+		resume, err = stop(pids...)
+		if err != nil || h.fleet.store != files {
+			return resume, err
+		}
+		inside, err := h.fleet.inside()
+		if err != nil || !inside {
+			return resume, err
+		}
+		_ = resume()
+		time.Sleep(tick)
+	}
 }
 
 // process finds one that the leader's gate has started.
@@ -119,7 +132,7 @@ func freeze(h hit) (func() error, error) {
 	if len(pids) == 0 {
 		return nil, errNobody
 	}
-	return stop(pids...)
+	return h.stop(pids...)
 }
 
 func stop(pids ...int) (resume func() error, err error) {

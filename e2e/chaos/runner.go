@@ -107,7 +107,16 @@ func (r *runner) run(duration time.Duration) {
 	r.until(over, r.everybodyLeads)
 	r.until(earlier(over, time.Now().Add(elections[0].promise().Bound)), func() bool { return false })
 	r.log.Finished = r.now()
-	r.until(time.Now().Add(20*tick), func() bool { return false }) // who lives notes it
+	r.until(time.Now().Add(time.Second), r.everybodyNotedIt)
+}
+
+// everybodyNotedIt tells whether all leaders have noted that they lived when all was
+// over.
+func (r *runner) everybodyNotedIt() bool {
+	return !slices.ContainsFunc(r.fleets, func(f *fleet) bool {
+		one, run := f.leader()
+		return one == nil || run.Last <= r.log.Finished
+	})
 }
 
 func earlier(a, b time.Time) time.Time {
@@ -133,7 +142,17 @@ func (r *runner) free(h hit) bool {
 			return false
 		}
 	}
-	return !h.kind.quiet || h.fleet.settled()
+	return !h.kind.quiet || r.recovered(h.fleet) && h.fleet.settled()
+}
+
+// recovered tells whether the leader of a fleet has had the time to get over what kept
+// it from its store.
+func (r *runner) recovered(f *fleet) bool {
+	lock, now := f.promise(), r.now()
+	return !slices.ContainsFunc(r.log.Faults, func(fault verdict.Fault) bool {
+		return (fault.Effect == verdict.Outage || fault.Effect == verdict.Slow) &&
+			slices.Contains(fault.Locks, lock.Name) && now < fault.Ended+lock.Recovery
+	})
 }
 
 // share tells whether both have something.

@@ -90,7 +90,7 @@ func nearer(a, b, instant time.Duration) bool {
 // chain is a time during which outages followed each other so closely that a
 // leader has not recovered in between.
 type chain struct {
-	// worst is the longest of them.
+	// worst is the longest of them, of outages if there are any.
 	worst        Fault
 	began, ended time.Duration
 	// until is the last instant at which a leader may end because of it.
@@ -98,10 +98,19 @@ type chain struct {
 	links, slow int
 }
 
-// ends tells whether a leader may have ended by the chain.
+// ends tells whether a leader may have ended by the chain. Where each link was only
+// slow, it takes more than two: a leader that has stood still for less than its patience
+// may find one dead connection then.
 func (c chain) ends(lock Lock) bool {
-	onlySlow := c.links == 1 && c.slow == 1
-	return c.ended-c.began > lock.Patience && !onlySlow
+	return c.ended-c.began > lock.Patience && (c.slow < c.links || c.links > 2)
+}
+
+// worse tells whether a is the likelier reason of an end than b.
+func worse(a, b Fault) bool {
+	if a.Effect != b.Effect {
+		return a.Effect == Outage
+	}
+	return a.Ended-a.Began > b.Ended-b.Began
 }
 
 func chains(lock Lock, faults []Fault) []chain {
@@ -118,7 +127,7 @@ func chains(lock Lock, faults []Fault) []chain {
 		c := &all[len(all)-1]
 		c.ended = max(c.ended, f.Ended)
 		c.until = max(c.until, f.Began+lock.Aftermath, f.Ended+lock.Recovery)
-		if c.links == 0 || f.Ended-f.Began > c.worst.Ended-c.worst.Began {
+		if c.links == 0 || worse(f, c.worst) {
 			c.worst = f
 		}
 		c.links++

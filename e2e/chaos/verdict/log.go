@@ -17,8 +17,8 @@ const (
 	// end once it has gone on for longer than the lock's Patience, together with
 	// the outages that it runs into.
 	Outage Effect = "outage"
-	// Slow is that all gets through in time. By itself it explains nothing, but a
-	// chain of outages goes on while it does.
+	// Slow is that all gets through in time. By itself it explains nothing, nor do two
+	// in a row, but a chain of outages goes on while it does.
 	Slow Effect = "slow"
 )
 

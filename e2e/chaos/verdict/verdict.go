@@ -113,8 +113,6 @@ func (j *judge) lock(lock Lock, runs []record.Run) {
 	for _, o := range record.Overlaps(runs) {
 		if o.Earlier.Token != o.Later.Token || !related(o.Earlier, o.Later) {
 			if j.thawed(lock, o) {
-				j.verdict.Thaws++
-				j.verdict.Thawed = max(j.verdict.Thawed, o.Awake())
 				continue
 			}
 			j.verdict.Overlaps = append(j.verdict.Overlaps, fmt.Sprintf("%s: %s", lock.Name, o))
@@ -168,12 +166,18 @@ func (j *judge) leaderless(lock Lock, waited time.Duration, until string) {
 const instant = 250 * time.Millisecond
 
 // thawed tells whether two lived at once for nothing but an instant after the
-// earlier one was thawed.
+// earlier one was thawed, and takes note of it.
 func (j *judge) thawed(lock Lock, o record.Overlap) bool {
 	replica, _ := descends(o.Earlier)
-	return o.Awake() <= instant && slices.ContainsFunc(j.log.Faults, func(f Fault) bool {
-		return f.Freezes && f.hits(lock.Name, replica) && f.Began <= o.Later.Started && o.Later.Started <= f.Ended
-	})
+	for _, f := range j.log.Faults {
+		awake := o.Later.Started + o.For - f.Ended
+		if f.Freezes && f.hits(lock.Name, replica) && f.Began <= o.Later.Started && o.Later.Started <= f.Ended && awake <= instant {
+			j.verdict.Thaws++
+			j.verdict.Thawed = max(j.verdict.Thawed, awake)
+			return true
+		}
+	}
+	return false
 }
 
 // related tells whether one run is the other's descendant, or both are the same

@@ -150,6 +150,21 @@ func TestJudge_FindsWhatIsWrongAndNothingElse(t *testing.T) {
 			[]Fault{fault("slow", Slow, 15, 25)}, "unexplained",
 		},
 		{
+			"an end by two in a row that are only slow",
+			[]record.Run{run("a", "1", 1, 21), run("b", "2", 25, 60)},
+			[]Fault{fault("STOP", Slow, 15, 20), fault("half-open", Slow, 20, 25)}, "unexplained",
+		},
+		{
+			"an end by three of them",
+			[]record.Run{run("a", "1", 1, 21), run("b", "2", 25, 60)},
+			[]Fault{fault("STOP", Slow, 15, 19), fault("half-open", Slow, 19, 20), fault("reset", Slow, 20, 20)}, "",
+		},
+		{
+			"an end in an outage that a leader sits out, after a standstill",
+			[]record.Run{run("a", "1", 1, 20), run("b", "2", 25, 60)},
+			[]Fault{of("a", fault("STOP", Slow, 18, 19)), fault("black hole", Outage, 19, 20)}, "",
+		},
+		{
 			"nobody for too long",
 			[]record.Run{run("a", "1", 1, 20), run("b", "2", 26, 60)}, []Fault{kill}, "leaderless",
 		},
@@ -227,6 +242,11 @@ func TestJudge_ForgivesAnInstantAfterAThawAndNoMore(t *testing.T) {
 	}
 	if v := judged(thawed(time.Second), frozen); len(v.Overlaps) != 1 {
 		t.Errorf("a second after the thaw: %+v", v)
+	}
+	stoppedBefore := thawed(50 * time.Millisecond)
+	stoppedBefore[0].Silent, stoppedBefore[0].Silence = 2*time.Second, 12*time.Second
+	if v := judged(stoppedBefore, frozen); v.Problems() > 0 {
+		t.Errorf("an instant after the thaw, and stopped for longer before: %+v", v)
 	}
 	stopped := frozen
 	stopped.Freezes = false
