@@ -83,24 +83,30 @@ func (c *canary) sing(ctx context.Context, client kubernetes.Interface, locks []
 	}
 }
 
-// unblamed stops the canary, and returns the outages, or what is left of them, that
-// nothing in the log is to blame for: something that was done to all of its locks.
-func (c *canary) unblamed(t *testing.T, log verdict.Log) (outages []verdict.Fault) {
+// unexplained stops the canary, and returns those, or what is left of them, that nothing
+// in the log accounts for.
+func (c *canary) unexplained(t *testing.T, log verdict.Log) []verdict.Fault {
 	t.Helper()
 	c.stop()
 	if err := <-c.done; err != nil {
 		t.Fatal(err)
 	}
-	for _, o := range c.outages {
-		for _, f := range log.Faults {
-			if len(f.Locks) == len(o.Locks) && f.Began <= o.Began+silence && o.Began <= f.Ended {
+	return unexplained(c.outages, log.Faults)
+}
+
+// unexplained leaves out what happened during an outage of all that the canary speaks
+// for, which somebody made.
+func unexplained(outages, made []verdict.Fault) (left []verdict.Fault) {
+	for _, o := range outages {
+		for _, f := range made {
+			if f.Effect == verdict.Outage && len(f.Locks) == len(o.Locks) && f.Began <= o.Began+silence && o.Began <= f.Ended {
 				o.Began = f.Ended
 			}
 		}
 		if o.Ended-o.Began > silence {
-			o.Number = len(log.Faults) + len(outages) + 1
-			outages = append(outages, o)
+			o.Number = len(made) + len(left) + 1
+			left = append(left, o)
 		}
 	}
-	return outages
+	return left
 }

@@ -80,7 +80,7 @@ func TestChaos(t *testing.T) {
 	r := newRunner(t, *seed, fleets)
 	canary := newCanary(t, server.Client(), onServer)
 	r.run(*duration)
-	r.log.Faults = append(r.log.Faults, canary.unblamed(t, r.log)...)
+	r.log.Faults = append(r.log.Faults, canary.unexplained(t, r.log)...)
 	exits := map[string]map[int]int{}
 	for _, f := range r.fleets {
 		exits[f.name] = f.exits

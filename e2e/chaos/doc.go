@@ -8,11 +8,12 @@
 // seed finds again what depends on the order and only perhaps what depends on
 // milliseconds.
 //
-// Left out is what the program does not promise: a Lease is deleted or emptied by
-// hand only while every candidate knows its holder, and none is started until it
-// is written again; gate and guard are stopped together only with the command (a
-// frozen container), which may then live for an instant after the thaw, and no
-// gate is stopped that has no guard.
+// Left out is what the program does not promise: a Lease is deleted or edited by hand
+// (but for a foreign holder) only while every candidate knows its holder and its leader
+// can put it right, and no replica is started until it has; gate and guard are stopped
+// together only with the command (a frozen container), which may then live for an
+// instant after the thaw; no gate is stopped that has no guard, or within a read or
+// write of a lock on files.
 //
 // `make chaos` is its caller. It needs root. Linux only.
 package chaos

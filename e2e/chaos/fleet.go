@@ -152,14 +152,24 @@ func (f *fleet) leader() (leader *replica, run record.Run) {
 	return nil, record.Run{}
 }
 
-// written tells whether the Lease is there and names somebody, for as long as all of
-// them would have it.
+// written tells whether the Lease is there and names somebody, with the mark of one of
+// ours, for as long as all of them would have it.
 func (f *fleet) written() bool {
 	lease := f.stage.Lease()
 	if lease == nil || lease.Spec.HolderIdentity == nil || lease.Spec.LeaseDurationSeconds == nil {
 		return false
 	}
-	return *lease.Spec.HolderIdentity != "" && time.Duration(*lease.Spec.LeaseDurationSeconds)*time.Second >= f.lease
+	return *lease.Spec.HolderIdentity != "" && lease.Annotations["k8s-await-election/instance"] != "" && time.Duration(*lease.Spec.LeaseDurationSeconds)*time.Second >= f.lease
+}
+
+// between tells whether the last renewal is over and the next one some time away.
+func (f *fleet) between() bool {
+	lease := f.stage.Lease()
+	if lease == nil || lease.Spec.RenewTime == nil {
+		return false
+	}
+	age := time.Since(lease.Spec.RenewTime.Time)
+	return age > f.retry/4 && age < f.retry*3/4
 }
 
 // settled tells whether every replica runs, and all of them say that the same one

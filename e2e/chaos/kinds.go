@@ -34,6 +34,8 @@ type kind struct {
 	// quiet: all replicas must be unhurt, have got over what was before, and know
 	// their leader, and must do so again before anything else happens.
 	quiet bool
+	// between: no renewal may be under way.
+	between bool
 	// brief: it lasts as long as undoing it takes.
 	brief bool
 	// silences, freezes: see verdict.Fault.
@@ -99,7 +101,7 @@ func kinds() []*kind {
 		{name: "Lease: deleted", weight: 2, store: leases, reach: hitsAll, edits: true, quiet: true, effect: none, begin: deleteLease},
 		{name: "Lease: holder emptied", weight: 2, store: leases, reach: hitsAll, edits: true, quiet: true, effect: none, begin: edit(emptyHolder)},
 		{name: "Lease: duration shortened", weight: 1, store: leases, reach: hitsAll, edits: true, quiet: true, effect: none, begin: shortenDuration},
-		{name: "Lease: annotations removed", weight: 1, store: leases, reach: hitsAll, edits: true, quiet: true, effect: none, begin: edit(removeAnnotations)},
+		{name: "Lease: annotations removed", weight: 1, store: leases, reach: hitsAll, edits: true, quiet: true, between: true, effect: none, begin: edit(removeAnnotations)},
 		{name: "Lease: foreign holder", weight: 2, store: leases, reach: hitsAll, edits: true, effect: endsWithLease, begin: edit(setForeignHolder)},
 
 		{name: "disk: full", weight: 3, store: files, reach: hitsAll, parts: []string{"disk"}, effect: outage, begin: fillDisk},
@@ -118,7 +120,7 @@ func ends(after time.Duration) func(hit) (verdict.Effect, time.Duration) {
 // say that it leads no more ends with its lease.
 func endsWithLease(h hit) (verdict.Effect, time.Duration) { return verdict.Ends, h.fleet.lease }
 
-// standsStill: who stands still for less than a leader may is as if the store were slow.
+// standsStill: to stand still for less than a leader can bear is like a slow store.
 func standsStill(h hit) (verdict.Effect, time.Duration) {
 	if h.long {
 		return verdict.Ends, stopTimeout + time.Second

@@ -1,7 +1,12 @@
 package chaos
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -20,23 +25,58 @@ func toGate(s syscall.Signal) func(hit) (func() error, error) {
 	}
 }
 
-func stopGate(h hit) (func() error, error) { return h.stop(h.replicas[0].container.PID()) }
+func stopGate(h hit) (func() error, error) {
+	return h.stop(func() []int { return []int{h.replicas[0].container.PID()} })
+}
 
-// stop stops processes of a replica, but none within a read or write of a lock on
-// files: that would hold up all the others.
-func (h hit) stop(pids ...int) (resume func() error, err error) {
-	for {
-		resume, err = stop(pids...)
-		if err != nil || h.fleet.store != files {
+// stop stops the processes of a replica that list names, the gate first, but not
+// within a read or write of a lock on files: that would hold up all the others.
+func (h hit) stop(list func() []int) (resume func() error, err error) {
+	for range tries {
+		pids := list()
+		if len(pids) == 0 {
+			break
+		}
+		if resume, err = stop(pids...); err != nil || h.fleet.store != files {
 			return resume, err
 		}
-		inside, err := h.fleet.inside()
-		if err != nil || !inside {
-			return resume, err
+		awaitStill(pids[0])
+		inside, err := h.fleet.inside(pids[0])
+		if err == nil && !inside {
+			return resume, nil
 		}
 		_ = resume()
+		if err != nil {
+			return nil, err
+		}
 		time.Sleep(tick)
 	}
+	return nil, errNobody
+}
+
+// tries is how often anything is tried that succeeds nearly always.
+const tries = 20
+
+// awaitStill returns when all threads of a process that was told to stop have done so,
+// or have had long enough for that.
+func awaitStill(pid int) {
+	for range tries {
+		stats, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+		if !slices.ContainsFunc(stats, runs) {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// runs tells whether the thread with this stat file does anything but stand still or end.
+func runs(stat string) bool {
+	text, err := os.ReadFile(stat)
+	if err != nil {
+		return false
+	}
+	_, state, _ := bytes.Cut(text[bytes.LastIndexByte(text, ')')+1:], []byte(" "))
+	return !bytes.ContainsAny(state[:min(1, len(state))], "TXZ")
 }
 
 // process finds one that the leader's gate has started.
@@ -121,30 +161,34 @@ func stopGuard(h hit) (func() error, error) {
 
 // freeze stops all that is in the container, the gate first.
 func freeze(h hit) (func() error, error) {
-	var pids []int
-	for _, p := range h.replicas[0].container.Processes() {
-		if p.Inner == 1 {
-			pids = append([]int{p.PID}, pids...)
-		} else {
-			pids = append(pids, p.PID)
+	return h.stop(func() (pids []int) {
+		for _, p := range h.replicas[0].container.Processes() {
+			if p.Inner == 1 {
+				pids = append([]int{p.PID}, pids...)
+			} else {
+				pids = append(pids, p.PID)
+			}
 		}
-	}
-	if len(pids) == 0 {
-		return nil, errNobody
-	}
-	return h.stop(pids...)
+		return pids
+	})
 }
 
+// stop stops all of them, or none.
 func stop(pids ...int) (resume func() error, err error) {
 	for _, pid := range pids {
 		err = errors.Join(err, gone(syscall.Kill(pid, syscall.SIGSTOP)))
 	}
-	return func() error {
+	resume = func() error {
 		for _, pid := range pids {
 			_ = syscall.Kill(pid, syscall.SIGCONT)
 		}
 		return nil
-	}, err
+	}
+	if err != nil {
+		_ = resume()
+		return nil, err
+	}
+	return resume, nil
 }
 
 func gone(err error) error {

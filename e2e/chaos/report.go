@@ -46,7 +46,7 @@ func (r report) print(w io.Writer) error {
 		return err
 	}
 	if v.Thaws > 0 {
-		_, _ = fmt.Fprintf(w, "lived beside the next one after a thaw: %d, for %s at most after the first sign of life\n", v.Thaws, rounded(v.Thawed))
+		_, _ = fmt.Fprintf(w, "lived beside the next one after a thaw: %d, for %s at most after it\n", v.Thaws, rounded(v.Thawed))
 	}
 	for _, lock := range slices.Sorted(maps.Keys(r.Exits)) {
 		_, _ = fmt.Fprintf(w, "gates of %s ended, by status: %v\n", lock, r.Exits[lock])

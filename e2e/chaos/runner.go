@@ -142,7 +142,7 @@ func (r *runner) free(h hit) bool {
 			return false
 		}
 	}
-	return !h.kind.quiet || r.recovered(h.fleet) && h.fleet.settled()
+	return !h.kind.quiet || r.recovered(h.fleet) && h.fleet.settled() && (!h.kind.between || h.fleet.between())
 }
 
 // recovered tells whether the leader of a fleet has had the time to get over what kept

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -135,26 +136,48 @@ func TestTerm_TriesTwiceAtMostOnSilence(t *testing.T) {
 	})
 }
 
-func TestTerm_KeepsTheLeaseForEverAtAnAPIThatAnswersWithinHalfTheRenewDeadline(t *testing.T) {
+// Slow answers: a renewal is sent when the one before it was answered, so two of them
+// must fit into the RenewDeadline, or four where each renewal meets a write by somebody
+// else.
+func TestTerm_BearsAnAPIThatIsSlowWithEveryAnswer(t *testing.T) {
 	t.Parallel()
-	for name, f := range map[string]fault{
-		"slow there":          {Late: 2500 * time.Millisecond},
-		"slow back":           {Slow: 2500 * time.Millisecond},
-		"slow there and back": {Late: 1250 * time.Millisecond, Slow: 1250 * time.Millisecond},
-		"slower there":        {Late: deadline/2 - 10*time.Millisecond},
-		"slower back":         {Slow: deadline/2 - 10*time.Millisecond},
+	const moment = 10 * time.Millisecond
+	for name, row := range map[string]struct {
+		slow    fault
+		meddled bool
+		lost    bool
+	}{
+		"a quarter there":                   {slow: fault{Late: deadline / 4}},
+		"a quarter back":                    {slow: fault{Slow: deadline / 4}},
+		"an eighth there and back":          {slow: fault{Late: deadline / 8, Slow: deadline / 8}},
+		"nearly half there":                 {slow: fault{Late: deadline/2 - moment}},
+		"nearly half back":                  {slow: fault{Slow: deadline/2 - moment}},
+		"half there":                        {slow: fault{Late: deadline / 2}, lost: true},
+		"half back":                         {slow: fault{Slow: deadline / 2}, lost: true},
+		"nearly a quarter there, and edits": {slow: fault{Late: deadline/4 - moment}, meddled: true},
+		"nearly a quarter back, and edits":  {slow: fault{Slow: deadline/4 - moment}, meddled: true},
+		"a quarter there, and edits":        {slow: fault{Late: deadline / 4}, meddled: true, lost: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			inBubble(t, func(t *testing.T, w *world) {
 				a := w.node("a")
-				a.client.on(always(f, "acquire", "renew", "read", "release", "claim"))
-				term := a.campaign().elected(20 * time.Second)
-				for w.now() < time.Hour {
-					w.after(time.Second)
-					if closed(term.Over()) || !term.Valid() {
-						t.Fatalf("lost at %v: %v\n%s", w.now(), term.Cause(), w.server.story())
+				slow := always(row.slow, "acquire", "renew", "read", "release", "claim")
+				var met atomic.Int64 // the renewal after which somebody else has written
+				a.client.on(func(r request) fault {
+					if row.meddled && r.kind == "renew" {
+						if now := w.server.look().Record.RenewTime.UnixMicro(); met.Swap(now) != now {
+							w.server.edit(func(*object) {})
+						}
 					}
+					return slow(r)
+				})
+				term := a.campaign().elected(20 * time.Second)
+				for w.now() < time.Hour && !closed(term.Over()) {
+					w.after(time.Second)
+				}
+				if closed(term.Over()) != row.lost || term.Valid() == row.lost {
+					t.Fatalf("lost %t at %v, want %t\n%s", closed(term.Over()), w.now(), row.lost, w.server.story())
 				}
 			})
 		})

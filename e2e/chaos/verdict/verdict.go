@@ -15,7 +15,8 @@ type Verdict struct {
 	// another one's end.
 	Starts    int `json:"starts"`
 	HandOvers int `json:"handOvers"`
-	// What was found, told in a line each.
+	// What was found, told in a line each; an unexplained end with a line more for each
+	// fault before it.
 	Overlaps    []string `json:"overlaps"`
 	Tokens      []string `json:"tokens"`
 	Unexplained []string `json:"unexplained"`
@@ -166,12 +167,15 @@ func (j *judge) leaderless(lock Lock, waited time.Duration, until string) {
 const instant = 250 * time.Millisecond
 
 // thawed tells whether two lived at once for nothing but an instant after the
-// earlier one was thawed, and takes note of it.
+// earlier one was thawed, and takes note of it. What was frozen has been silent for as
+// long.
 func (j *judge) thawed(lock Lock, o record.Overlap) bool {
 	replica, _ := descends(o.Earlier)
 	for _, f := range j.log.Faults {
+		within := f.Began <= o.Later.Started && o.Later.Started <= f.Ended
+		silent := o.Earlier.Silence >= f.Ended-f.Began-instant
 		awake := o.Later.Started + o.For - f.Ended
-		if f.Freezes && f.hits(lock.Name, replica) && f.Began <= o.Later.Started && o.Later.Started <= f.Ended && awake <= instant {
+		if f.Freezes && f.hits(lock.Name, replica) && within && silent && awake <= instant {
 			j.verdict.Thaws++
 			j.verdict.Thawed = max(j.verdict.Thawed, awake)
 			return true

@@ -248,10 +248,37 @@ func TestJudge_ForgivesAnInstantAfterAThawAndNoMore(t *testing.T) {
 	if v := judged(stoppedBefore, frozen); v.Problems() > 0 {
 		t.Errorf("an instant after the thaw, and stopped for longer before: %+v", v)
 	}
+	through := thawed(50 * time.Millisecond)
+	through[0].Silence = 5 * time.Millisecond
+	if v := judged(through, frozen); len(v.Overlaps) != 1 {
+		t.Errorf("alive all through the freeze: %+v", v)
+	}
+	through[0].Last = 26 * time.Second
+	if v := judged(through, frozen); len(v.Overlaps) != 1 {
+		t.Errorf("alive in the middle of the freeze: %+v", v)
+	}
 	stopped := frozen
 	stopped.Freezes = false
 	if v := judged(thawed(50*time.Millisecond), stopped); len(v.Overlaps) != 1 {
 		t.Errorf("an instant after a fault that does not freeze: %+v", v)
+	}
+}
+
+func TestJudge_BlamesTheOutageOfAChainNotWhatWasOnlySlow(t *testing.T) {
+	runs := []record.Run{run("a", "1", 1, 20), run("b", "2", 25, 60)}
+	v := judged(runs, of("a", fault("STOP", Slow, 16, 19)), fault("black hole", Outage, 19, 20))
+	for _, k := range v.Kinds {
+		if want := map[string]int{"black hole": 1}[k.Kind]; k.Ended != want {
+			t.Errorf("%s ended %d, want %d", k.Kind, k.Ended, want)
+		}
+	}
+}
+
+func TestJudge_TellsTheFaultsBeforeAnEndThatNothingExplains(t *testing.T) {
+	near, far := fault("reset", None, 19, 19), fault("rotated", None, 5, 5)
+	v := judged([]record.Run{run("a", "1", 1, 20), run("b", "2", 23, 60)}, near, far)
+	if len(v.Unexplained) != 1 || !strings.Contains(v.Unexplained[0], near.String()) || strings.Contains(v.Unexplained[0], far.String()) {
+		t.Errorf("told %q", v.Unexplained)
 	}
 }
 
