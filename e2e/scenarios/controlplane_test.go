@@ -4,8 +4,24 @@ import (
 	"testing"
 	"time"
 
+	"github.com/k8s-await-election/k8s-await-election/e2e/cluster"
 	"github.com/k8s-await-election/k8s-await-election/examples/httpserver/record"
 )
+
+// awaitControl waits until the API server answers again, and starts the controllers and
+// the scheduler anew, as they are where they elect a leader. client-go's reflectors that
+// were refused some times in a row ask again only after up to a minute, some of them
+// twice, and whoever installs anything meanwhile waits for them.
+func (s *scenario) awaitControl(host *cluster.Cluster) {
+	s.t.Helper()
+	s.must(host.AwaitAPI(s.ctx))
+	for _, name := range []string{"kube-controller-manager", "kube-scheduler"} {
+		component, err := host.Component(name)
+		s.must(err)
+		s.must(component.Kill(s.ctx))
+		s.must(component.Start(s.ctx))
+	}
+}
 
 // A term lasts RenewDeadline from the last renewal, so that, and not the lease, is
 // what must be longer than an outage and the start of an API server.
@@ -23,7 +39,7 @@ func TestAPIServerAwayForThirtySeconds_EndsATermThatIsShorterAndNotOneThatIsLong
 	before, err := record.Now()
 	s.must(err)
 	s.must(server.Start(s.ctx))
-	s.must(host.AwaitAPI(s.ctx))
+	s.awaitControl(host)
 
 	longer.awaitRenewals(2)
 	longer.ledOn(stays)
@@ -44,7 +60,7 @@ func TestAPIServerKilledAndStartedAgain_InterruptsNothing(t *testing.T) {
 
 	s.must(server.Kill(s.ctx))
 	s.must(server.Start(s.ctx))
-	s.must(host.AwaitAPI(s.ctx))
+	s.awaitControl(host)
 
 	s.awaitRenewals(2)
 	s.ledOn(first)
@@ -60,6 +76,7 @@ func TestEtcdThatStandsStillForFiveSeconds_InterruptsNothing(t *testing.T) {
 	s.must(etcd.Pause())
 	s.last(time.After(5 * time.Second))
 	s.must(etcd.Resume())
+	s.awaitControl(host)
 
 	s.awaitRenewals(2)
 	s.ledOn(first)
