@@ -69,44 +69,59 @@ func (b *bench) newFleet(ctx context.Context, t tool, size int, beat time.Durati
 	folder := filepath.Join(b.folder, f.lease)
 	runs := filepath.Join(folder, "runs")
 	f.record = record.NewReader(runs)
+	var starts []func() error
 	for i := range size {
-		name := replicaName(i)
-		if err := f.add(ctx, b, t, filepath.Join(folder, name), runs, name, proxied); err != nil {
-			return f, fmt.Errorf("start replica %s: %w", name, err)
+		start, err := f.add(ctx, b, t, filepath.Join(folder, replicaName(i)), runs, replicaName(i), proxied)
+		if err != nil {
+			return f, fmt.Errorf("prepare %s: %w", replicaName(i), err)
+		}
+		starts = append(starts, start)
+	}
+	if err := pause(ctx, digestion); err != nil {
+		return f, err
+	}
+	for i, start := range starts {
+		if err := start(); err != nil {
+			return f, fmt.Errorf("start %s: %w", replicaName(i), err)
 		}
 	}
 	return f, nil
 }
 
-func (f *fleet) add(ctx context.Context, b *bench, t tool, folder, runs, name string, proxied bool) error {
+// digestion is for what new accounts give the API server to do, before anybody uses them:
+// a Pod's account is older than the Pod.
+const digestion = time.Second
+
+// add prepares a replica.
+func (f *fleet) add(ctx context.Context, b *bench, t tool, folder, runs, name string, proxied bool) (start func() error, err error) {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return err
+		return nil, err
 	}
 	account, err := newAccount(ctx, f.server, b.namespace, f.lease+"-"+name)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	r := &replica{name: name, user: account.user, logPath: filepath.Join(folder, "log"), endpoint: b.endpoint(len(f.replicas))}
 	address := ""
 	if proxied {
 		if r.proxy, err = newProxy(ctx, f.server); err != nil {
-			return err
+			return nil, err
 		}
 		address = r.proxy.Addr()
 	}
 	f.replicas = append(f.replicas, r)
 	s, run, err := account.write(f.server, folder, address)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	s.identity, s.lease, s.endpoint = name, f.lease, r.endpoint
 	s.leaseDuration, s.renewDeadline, s.retryPeriod = f.settings.Lease, f.settings.Renew, f.settings.Retry
 	s.child = []string{b.recorder, "-file", runs, "-name", name, "-beat", f.beat.String()}
 	command, err := t.command(s)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return r.start(b.self, run, command, s.environment())
+	return func() error { return r.start(b.self, run, command, s.environment()) }, nil
 }
 
 func (r *replica) start(self, run string, command, environment []string) error {
