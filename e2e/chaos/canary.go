@@ -83,8 +83,8 @@ func (c *canary) sing(ctx context.Context, client kubernetes.Interface, locks []
 	}
 }
 
-// unexplained stops the canary, and returns those, or what is left of them, that nothing
-// in the log accounts for.
+// unexplained stops the canary, and returns its outages, or what is left of them, for
+// which nothing in the log accounts.
 func (c *canary) unexplained(t *testing.T, log verdict.Log) []verdict.Fault {
 	t.Helper()
 	c.stop()

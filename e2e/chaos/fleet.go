@@ -159,7 +159,8 @@ func (f *fleet) written() bool {
 	if lease == nil || lease.Spec.HolderIdentity == nil || lease.Spec.LeaseDurationSeconds == nil {
 		return false
 	}
-	return *lease.Spec.HolderIdentity != "" && lease.Annotations["k8s-await-election/instance"] != "" && time.Duration(*lease.Spec.LeaseDurationSeconds)*time.Second >= f.lease
+	return *lease.Spec.HolderIdentity != "" && lease.Annotations[stage.InstanceAnnotation] != "" &&
+		time.Duration(*lease.Spec.LeaseDurationSeconds)*time.Second >= f.lease
 }
 
 // between tells whether the last renewal is over and the next one some time away.

@@ -13,11 +13,6 @@ import (
 
 // What hands may do to the Lease under a leader and its standby.
 
-const (
-	instanceAnnotation = "k8s-await-election/instance"
-	heirAnnotation     = "k8s-await-election/heir"
-)
-
 func TestLease_ChangedByHandIsPutRightByItsLeader(t *testing.T) {
 	rows := []struct {
 		name string
@@ -40,7 +35,7 @@ func TestLease_ChangedByHandIsPutRightByItsLeader(t *testing.T) {
 		}},
 		{"with garbage in our annotations", func(s *stage.Stage) {
 			s.EditLease(func(l *coordinationv1.Lease) {
-				l.Annotations[instanceAnnotation], l.Annotations[heirAnnotation] = `{"holder":[]}`, "\x7f{{{"
+				l.Annotations[stage.InstanceAnnotation], l.Annotations[stage.HeirAnnotation] = `{"holder":[]}`, "\x7f{{{"
 			})
 		}},
 		{"without our annotations", func(s *stage.Stage) {
@@ -61,12 +56,12 @@ func TestLease_ChangedByHandIsPutRightByItsLeader(t *testing.T) {
 				now := s.Lease()
 				return now != nil && now.Spec.HolderIdentity != nil && *now.Spec.HolderIdentity == "a" &&
 					now.Spec.LeaseDurationSeconds != nil && *now.Spec.LeaseDurationSeconds == 600 &&
-					strings.Contains(now.Annotations[instanceAnnotation], `"holder":"a"`) &&
+					strings.Contains(now.Annotations[stage.InstanceAnnotation], `"holder":"a"`) &&
 					now.Spec.RenewTime.After(before.Spec.RenewTime.Time)
 			})
 			s.AwaitCode(a, "/leader", 200)
 			s.Await("the standby is the heir again", func() bool {
-				return strings.Contains(s.Lease().Annotations[heirAnnotation], `"heir":"b"`)
+				return strings.Contains(s.Lease().Annotations[stage.HeirAnnotation], `"heir":"b"`)
 			})
 			if runs := s.Runs(); len(runs) != 1 || runs[0].Ended {
 				t.Errorf("runs %v, want the first to go on", runs)
@@ -169,7 +164,7 @@ func TestLease_ThatWasMadeByHandIsTakenAndItsMetadataKept(t *testing.T) {
 				ObjectMeta: metav1.ObjectMeta{
 					Name:        stage.LockName,
 					Labels:      map[string]string{"team": "shop"},
-					Annotations: map[string]string{"note": "by hand", instanceAnnotation: "null", heirAnnotation: `{"heir":"nobody"}`},
+					Annotations: map[string]string{"note": "by hand", stage.InstanceAnnotation: "null", stage.HeirAnnotation: `{"heir":"nobody"}`},
 				},
 				Spec: spec,
 			}

@@ -13,11 +13,6 @@ import (
 	"github.com/k8s-await-election/k8s-await-election/examples/httpserver/record"
 )
 
-const (
-	instanceAnnotation = "k8s-await-election/instance"
-	heirAnnotation     = "k8s-await-election/heir"
-)
-
 func TestTheirs_WaitsWhileOursLeadsAndFollowsItsRelease(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
@@ -111,7 +106,7 @@ func TestOurs_DoesNotBelieveAnnotationsThatTheirsHasCarriedAlong(t *testing.T) {
 	between.end(true)
 	s.Await("client-go leads under the name of ours", other.leading.Load)
 	lease := s.Lease()
-	if !strings.Contains(lease.Annotations[instanceAnnotation], `"holder":"shop-0"`) || !strings.Contains(lease.Annotations[heirAnnotation], `"heir":"shop-1"`) {
+	if !strings.Contains(lease.Annotations[stage.InstanceAnnotation], `"holder":"shop-0"`) || !strings.Contains(lease.Annotations[stage.HeirAnnotation], `"heir":"shop-1"`) {
 		t.Fatalf("client-go has removed the annotations, left are %v: this test tests nothing", lease.Annotations)
 	}
 
@@ -123,7 +118,7 @@ func TestOurs_DoesNotBelieveAnnotationsThatTheirsHasCarriedAlong(t *testing.T) {
 	if again.Line("msg=elected", `reason="not renewed by shop-0 for 3s"`) == "" {
 		t.Error("the restarted container was elected for another reason")
 	}
-	if now := s.Lease(); now.Annotations[heirAnnotation] != "" || !strings.Contains(now.Annotations[instanceAnnotation], fmt.Sprintf(`"transitions":%d`, *now.Spec.LeaseTransitions)) {
+	if now := s.Lease(); now.Annotations[stage.HeirAnnotation] != "" || !strings.Contains(now.Annotations[stage.InstanceAnnotation], fmt.Sprintf(`"transitions":%d`, *now.Spec.LeaseTransitions)) {
 		t.Errorf("annotations %v of another term", now.Annotations)
 	}
 }

@@ -15,8 +15,9 @@ import (
 
 // An init, for time and memory alone: what a start of the program costs is mostly the
 // initialisation of the Kubernetes packages, and a hand-over waits for these two.
-// Packages are initialised in the order of their import paths, once what they import is (Go specification, «Program
-// initialization»), and this one imports so little that it comes before those.
+// Packages are initialised in the order of their import paths, once what they import
+// is (Go specification, «Program initialization»), and this one imports so little that
+// it comes before those.
 func init() {
 	switch os.Args[0] {
 	case command.Name:

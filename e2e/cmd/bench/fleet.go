@@ -71,9 +71,10 @@ func (b *bench) newFleet(ctx context.Context, t tool, size int, beat time.Durati
 	f.record = record.NewReader(runs)
 	var starts []func() error
 	for i := range size {
-		start, err := f.add(ctx, b, t, filepath.Join(folder, replicaName(i)), runs, replicaName(i), proxied)
+		name := replicaName(i)
+		start, err := f.add(ctx, b, t, filepath.Join(folder, name), runs, name, proxied)
 		if err != nil {
-			return f, fmt.Errorf("prepare %s: %w", replicaName(i), err)
+			return f, fmt.Errorf("prepare %s: %w", name, err)
 		}
 		starts = append(starts, start)
 	}

@@ -48,6 +48,13 @@ const (
 // LockName is the name of the Lease of every stage.
 const LockName = "shop"
 
+// Annotations of the Lease, spelled out apart from the program: what is stored must not
+// change with it.
+const (
+	InstanceAnnotation = "k8s-await-election/instance"
+	HeirAnnotation     = "k8s-await-election/heir"
+)
+
 // Rules are all that a gate needs for its Lease.
 func Rules() []rbacv1.PolicyRule {
 	return []rbacv1.PolicyRule{{
